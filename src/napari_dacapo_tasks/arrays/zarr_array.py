@@ -1,0 +1,200 @@
+"""Arrays in zarr containers: OME-Zarr, and DaCapo's and funlib's own attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import zarr
+
+from napari_dacapo_tasks.arrays.array import CHANNEL, TIME, Array
+from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.units import place
+
+OME_AXIS_TYPES = {"channel": CHANNEL, "time": TIME}
+
+
+class ZarrArray(Array):
+    """An array in a zarr container; only the region asked for is read."""
+
+    data: zarr.Array[Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open an OME-Zarr image, a zarr array, or a group that holds a single array.
+
+        Parameters
+        ----------
+        path
+            Folder of the image, array or group, such as ``volume.ome.zarr`` (its finest level),
+            ``volume.ome.zarr/labels/neurons`` or ``volume.zarr/raw/s0``.
+
+        Raises
+        ------
+        DataError
+            Where there is nothing, several arrays, or metadata that does not fit.
+        """
+        path = Path(path)
+        node = _open_node(path)
+        if isinstance(node, zarr.Group):
+            node, metadata = _array_of_group(path, node)
+        else:
+            metadata = _metadata_of_array(path, node)
+        grid = place(metadata.space, metadata.scale, metadata.translate, metadata.units)
+        return cls(
+            node,
+            axes=metadata.axes,
+            voxel_size=grid.voxel_size,
+            offset=grid.offset,
+            unit=grid.unit,
+            attrs={"path": str(path)},
+        )
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Axes of an array, and scale, position and unit of the spatial ones among them."""
+
+    axes: tuple[str, ...]
+    scale: tuple[float, ...]
+    translate: tuple[float, ...]
+    units: tuple[str, ...]
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """Names of the spatial axes."""
+        return tuple(name for name in self.axes if name not in (CHANNEL, TIME))
+
+
+def arrays_in(path: str | Path) -> Iterator[tuple[str, ZarrArray]]:
+    """Give every image in a container with its path in it: arrays, and OME-Zarr images once."""
+    path = Path(path)
+    node = _open_node(path)
+    if isinstance(node, zarr.Array) or _multiscales(node.attrs):
+        yield path.name, ZarrArray.open(path)
+        if isinstance(node, zarr.Array):
+            return
+        children = [name for name, _ in node.groups() if name == "labels"]
+    else:
+        children = sorted(name for name, _ in node.members())
+    for name in children:
+        for below, array in arrays_in(path / name):
+            yield (below if below.startswith(name) else f"{name}/{below}"), array
+
+
+def _open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
+    if not path.exists():
+        raise DataError(f"There is nothing at {path}: check the path.")
+    try:
+        return zarr.open(path, mode="r")
+    except Exception as error:  # zarr raises many kinds for a broken container
+        raise DataError(f"{path} cannot be read as zarr: {error}") from error
+
+
+def _array_of_group(path: Path, group: zarr.Group) -> tuple[zarr.Array[Any], Metadata]:
+    multiscales = _multiscales(group.attrs)
+    if multiscales:
+        dataset = multiscales[0]["datasets"][0]
+        array = group.get(dataset["path"])
+        if not isinstance(array, zarr.Array):
+            raise DataError(
+                f"The metadata of {path} names the array {dataset['path']}, which is not there."
+            )
+        return array, _ome_metadata(multiscales[0], dataset)
+    names = sorted(name for name, _ in group.members())
+    arrays = [(name, array) for name, array in sorted(group.arrays())]
+    # s0, s1, ... are the levels of one image, the finest first.
+    levels = [pair for pair in arrays if pair[0].lstrip("s").isdigit()]
+    alone = len(arrays) == len(names)
+    if arrays and alone and (len(arrays) == 1 or levels == arrays):
+        name, array = arrays[0]
+        return array, _metadata_of_array(path / name, array)
+    if not names:
+        raise DataError(f"{path} is an empty group: name a folder that holds an array.")
+    raise DataError(
+        f"{path} holds {', '.join(names[:8])}: name one of them, as in {path / names[0]}."
+    )
+
+
+def _metadata_of_array(path: Path, array: zarr.Array[Any]) -> Metadata:
+    parent = path.parent
+    if any((parent / name).exists() for name in (".zattrs", "zarr.json")):
+        for multiscale in _multiscales(_open_node(parent).attrs):
+            for dataset in multiscale["datasets"]:
+                if dataset["path"] == path.name:
+                    return _ome_metadata(multiscale, dataset)
+    return _funlib_metadata(path, dict(array.attrs), array.ndim)
+
+
+def _multiscales(attrs: Any) -> list[dict[str, Any]]:
+    ome = attrs.get("ome", {})  # version 0.5 keeps everything under one key
+    return list(ome.get("multiscales", ()) or attrs.get("multiscales", ()))
+
+
+def _ome_metadata(multiscale: Mapping[str, Any], dataset: Mapping[str, Any]) -> Metadata:
+    described = multiscale.get("axes") or ["t", "c", "z", "y", "x"]
+    axes = [a if isinstance(a, dict) else {"name": a} for a in described]
+    names = [OME_AXIS_TYPES.get(axis.get("type", ""), str(axis["name"])) for axis in axes]
+    scale, translate = [1.0] * len(axes), [0.0] * len(axes)
+    steps = [
+        *dataset.get("coordinateTransformations", ()),
+        *multiscale.get("coordinateTransformations", ()),
+    ]
+    for step in steps:
+        if step["type"] == "scale":
+            scale = [s * f for s, f in zip(scale, step["scale"], strict=True)]
+            translate = [t * f for t, f in zip(translate, step["scale"], strict=True)]
+        elif step["type"] == "translation":
+            translate = [t + f for t, f in zip(translate, step["translation"], strict=True)]
+        elif step["type"] != "identity":
+            raise DataError(f"The transformation '{step['type']}' of an OME-Zarr is not supported.")
+    space = [i for i, name in enumerate(names) if name not in (CHANNEL, TIME)]
+    return Metadata(
+        axes=tuple(names),
+        scale=tuple(float(scale[i]) for i in space),
+        translate=tuple(float(translate[i]) for i in space),
+        units=tuple(str(axes[i].get("unit", "") or "") for i in space),
+    )
+
+
+def _funlib_metadata(path: Path, attrs: Mapping[str, Any], ndim: int) -> Metadata:
+    """Read what funlib, gunpowder and DaCapo write: in nanometres where no unit is named."""
+    transform = attrs.get("transform") or {}
+    sizes = attrs.get("voxel_size", attrs.get("resolution", transform.get("scale")))
+    begin = attrs.get("offset", transform.get("translate"))
+    names = attrs.get("axis_names", attrs.get("axes", transform.get("axes")))
+    units: Any = attrs.get("units", transform.get("units", "nm" if sizes is not None else ""))
+    space_dims = ndim if sizes is None else len(sizes)
+    if names is None:
+        names = [*[CHANNEL] * (ndim - space_dims), *"zyx"[-space_dims:]]
+    axes = tuple(str(name).rstrip("^") for name in names)
+    axes = tuple({"channel": CHANNEL, "channels": CHANNEL, "time": TIME}.get(a, a) for a in axes)
+    space = [i for i, name in enumerate(axes) if name not in (CHANNEL, TIME)]
+    if len(axes) != ndim or ndim - space_dims > 1:
+        raise DataError(
+            f"{path} has {ndim} axes, but its attributes tell of {len(axes)} axes and "
+            f"{space_dims} voxel sizes: correct its voxel_size and axis_names."
+        )
+    return Metadata(
+        axes=axes,
+        scale=_of_space(sizes, space, ndim, 1.0),
+        translate=_of_space(begin, space, ndim, 0.0),
+        units=tuple(
+            [units] * len(space) if isinstance(units, str) else _spatial(units, space, ndim)
+        ),
+    )
+
+
+def _of_space(
+    values: Sequence[float] | None, space: list[int], ndim: int, default: float
+) -> tuple[float, ...]:
+    if values is None:
+        return (default,) * len(space)
+    return tuple(float(value) for value in _spatial(values, space, ndim))
+
+
+def _spatial(values: Sequence[Any], space: list[int], ndim: int) -> list[Any]:
+    """Take the spatial ones of values given for every axis or for the spatial axes only."""
+    return [values[i] for i in space] if len(values) == ndim else list(values)
