@@ -21,9 +21,13 @@ class Sliceable(Protocol):
     """What NumPy, dask and zarr arrays share."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any:
+        """Type of the values."""
+
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
@@ -183,7 +187,8 @@ class Array:
     def on_grid(self, unit: WorldUnit) -> Self:
         """Give the same array on a finer grid of the same base unit."""
         factor, rest = divmod(unit.steps, self.unit.steps)
-        assert unit.name == self.unit.name and rest == 0, "the grid must be finer"
+        assert unit.name == self.unit.name, "the base unit stays"
+        assert rest == 0, "the grid must be finer"
         moved = copy(self)
         moved.unit = unit
         moved._voxel_size = self._voxel_size * factor
@@ -235,7 +240,9 @@ def common_roi(first: Array, second: Array, *, first_name: str, second_name: str
         )
     # In voxels of the first, so that a shift by part of a voxel cannot cut one in two.
     size = first.voxel_size
-    shift = [round((b - a) / v) for a, b, v in zip(first.roi.begin, second.roi.begin, size)]
+    shift = [
+        round((b - a) / v) for a, b, v in zip(first.roi.begin, second.roi.begin, size, strict=True)
+    ]
     begin = [max(0, s) for s in shift]
     end = [min(n, s + m) for n, m, s in zip(first.shape, second.shape, shift, strict=True)]
     if any(b >= e for b, e in zip(begin, end, strict=True)):

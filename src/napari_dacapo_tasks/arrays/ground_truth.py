@@ -137,10 +137,8 @@ class GroundTruth:
         if self.config.ignore_label is not None:
             labels = np.where(labels == self.config.ignore_label, labels.dtype.type(0), labels)
         channels = [channel.select(labels) for channel in self.config.channels]
-        if len(channels) == 1:
-            stacked = channels[0][np.newaxis]
-        else:
-            stacked = np.stack(channels)
+        # A single channel is not copied.
+        stacked = channels[0][np.newaxis] if len(channels) == 1 else np.stack(channels)
         return (
             self._placed(stacked, (CHANNEL, *self.labels.axes), roi),
             self._placed(known, self.labels.axes, roi),

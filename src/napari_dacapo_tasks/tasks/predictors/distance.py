@@ -1,0 +1,232 @@
+"""Signed distances to the nearest boundary, squashed with tanh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from funlib.geometry import Coordinate, Roi
+from numpy.typing import NDArray
+
+from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.arrays.array_types import DistanceArray
+from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.numerics import distances as numerics
+from napari_dacapo_tasks.numerics.balance import ClassCounts, balance_weights
+from napari_dacapo_tasks.tasks.predictors.predictor import Predictor, Weighting
+
+if TYPE_CHECKING:
+    from napari_dacapo_tasks.architectures import Architecture, Model
+
+
+CONTEXT_WITH_MASK = 1.1
+"""In scale factors. The distance mask cuts off at a target of 0.8, and tanh(1.1) = 0.8."""
+
+CONTEXT_WITHOUT_MASK = 1.83
+"""In scale factors. tanh(1.83) = 0.95: an unseen boundary changes a target by 0.05 at most."""
+
+
+class DistancePredictor(Predictor[ClassCounts]):
+    """Predicts ``tanh(d / scale_factor)`` per channel, positive inside of objects.
+
+    Two different ids that touch have a boundary between them.
+
+    Parameters
+    ----------
+    channels
+        Names of the channels.
+    scale_factor
+        In grid steps.
+    mask_distances
+        Whether to leave out voxels nearer to the border of what is known than to a boundary.
+    clipmin, clipmax
+        Bounds of a class's share in the class balance.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[str],
+        scale_factor: float,
+        mask_distances: bool,
+        clipmin: float = 0.05,
+        clipmax: float = 0.95,
+    ) -> None:
+        self.channels = list(channels)
+        self.scale_factor = scale_factor
+        self.mask_distances = mask_distances
+        self.clipmin = clipmin
+        self.clipmax = clipmax
+
+    @property
+    def embedding_dims(self) -> int:
+        """Number of channels of the target."""
+        return len(self.channels)
+
+    def create_model(self, architecture: Architecture) -> Model:
+        """Put a 1x1 convolution to one number per channel on an architecture."""
+        from napari_dacapo_tasks.architectures.model import Model, pointwise_head
+
+        return Model(architecture, pointwise_head(architecture, self.embedding_dims))
+
+    def create_target(self, gt: Array) -> NumpyArray:
+        """Make the distances of ids.
+
+        Parameters
+        ----------
+        gt
+            Ids, of shape ``(c, z, y, x)`` with as many channels as the predictor has, or without
+            a channel axis where it has one.
+
+        Raises
+        ------
+        DataError
+            Where the scale factor is less than a voxel, or channels do not agree.
+        """
+        finest = min(gt.voxel_size)
+        if self.scale_factor < finest:
+            say = gt.unit.describe
+            raise DataError(
+                f"The scale factor of {say(self.scale_factor)} is less than a voxel of "
+                f"{say(gt.voxel_size)}, so every target would be -1 or 1: choose at least "
+                f"{say(finest)}, better a few voxels."
+            )
+        values = self.process(gt[gt.roi], gt.voxel_size, "tanh", self.scale_factor)
+        if len(values) != self.embedding_dims:
+            raise DataError(
+                f"The ground truth has {len(values)} channels, but the task has "
+                f"{self.embedding_dims} ({', '.join(self.channels)})."
+            )
+        space = [name for name in gt.axes if name != "c"]
+        return NumpyArray.from_np_array(values, gt.roi, gt.voxel_size, ["c", *space], gt.unit)
+
+    def weigh(
+        self,
+        gt: Array,
+        target: NumpyArray,
+        mask: Array,
+        moving_class_counts: ClassCounts | None = None,
+    ) -> Weighting[ClassCounts]:
+        """Balance foreground and background over what is known and not too near the border."""
+        roi = target.roi
+        known = mask[roi]
+        labels = _with_channels(gt[roi], gt.dims) != 0
+        masks = [np.broadcast_to(_with_channels(known, gt.dims), labels.shape)]
+        shown = {}
+        if self.mask_distances:
+            trusted = self._trusted(target, mask)
+            masks.append(trusted)
+            shown["distance mask"] = self._like(target, trusted)
+        weight, counts = balance_weights(
+            labels, 2, masks, moving_class_counts, self.clipmin, self.clipmax
+        )
+        return Weighting(self._like(target, weight), counts, shown)
+
+    def padding(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give the context on each side, in grid steps, rounded up to whole voxels."""
+        factors = CONTEXT_WITH_MASK if self.mask_distances else CONTEXT_WITHOUT_MASK
+        return Coordinate(ceil(factors * self.scale_factor / size) * size for size in gt_voxel_size)
+
+    @property
+    def output_array_type(self) -> DistanceArray:
+        """Distances, a channel per class."""
+        return DistanceArray(self.channels)
+
+    @property
+    def target_range(self) -> tuple[float, float]:
+        """Lowest and highest value of tanh."""
+        return (-1.0, 1.0)
+
+    def process(
+        self,
+        labels: NDArray[Any],
+        voxel_size: Sequence[float],
+        normalize: Literal["tanh"] | None = None,
+        normalize_args: float | None = None,
+    ) -> NDArray[np.float32]:
+        """Make signed distances of ids.
+
+        Parameters
+        ----------
+        labels
+            Ids, with or without a channel axis.
+        voxel_size
+            Per spatial axis; the distances are in its unit.
+        normalize, normalize_args
+            ``"tanh"`` and the scale, or None for the bare distances.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, of shape ``(c, z, y, x)``.
+        """
+        channels = _with_channels(labels, len(voxel_size))
+        result = np.empty(channels.shape, np.float32)
+        for channel, made in zip(channels, result, strict=True):
+            if normalize is None:
+                numerics.signed_distance(channel, voxel_size, out=made)
+            else:
+                assert normalize_args is not None, "tanh needs a scale"
+                numerics.normalized_distance(channel, voxel_size, normalize_args, out=made)
+        return result
+
+    def create_distance_mask(
+        self,
+        distances: NDArray[np.float32],
+        mask: NDArray[Any],
+        voxel_size: Sequence[float],
+        normalize: Literal["tanh"] | None = None,
+        normalize_args: float | None = None,
+    ) -> NDArray[np.uint8]:
+        """Say where a distance can be known: where no unseen boundary can be nearer.
+
+        Parameters
+        ----------
+        distances
+            Of shape ``(c, z, y, x)``, normalised as the other arguments say.
+        mask
+            Nonzero where the ground truth is known; with or without a channel axis.
+        voxel_size, normalize, normalize_args
+            As in `process`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of ``distances``; 0 outside of ``mask`` and where a voxel is dropped.
+        """
+        assert normalize == "tanh", "the mask is defined on tanh"
+        assert normalize_args is not None, "tanh needs a scale"
+        return numerics.distance_mask(distances, mask, voxel_size, normalize_args)
+
+    def _trusted(self, target: NumpyArray, mask: Array) -> NDArray[np.uint8]:
+        """Make the distance mask of a target from a mask that may reach farther."""
+        around = mask.roi
+        values = target.data
+        if around != target.roi:
+            margins = [
+                ((b - a) // v, (d - c) // v)
+                for a, b, c, d, v in zip(
+                    around.begin,
+                    target.roi.begin,
+                    target.roi.end,
+                    around.end,
+                    target.voxel_size,
+                    strict=True,
+                )
+            ]
+            values = np.pad(values, [(0, 0), *margins])
+        made = self.create_distance_mask(
+            values, mask[around], target.voxel_size, "tanh", self.scale_factor
+        )
+        return self._like(target, made, around)[target.roi]
+
+    @staticmethod
+    def _like(target: NumpyArray, values: NDArray[Any], roi: Roi | None = None) -> NumpyArray:
+        return NumpyArray.from_np_array(
+            values, roi or target.roi, target.voxel_size, target.axes, target.unit
+        )
+
+
+def _with_channels(values: NDArray[Any], dims: int) -> NDArray[Any]:
+    return values if values.ndim == dims + 1 else values[np.newaxis]

@@ -1,0 +1,99 @@
+"""From ground truth to what a network is to answer, and how much each voxel counts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from funlib.geometry import Coordinate
+
+from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.arrays.array_types import ArrayType
+
+if TYPE_CHECKING:
+    from napari_dacapo_tasks.architectures import Architecture, Model
+
+Counts = TypeVar("Counts")
+
+
+@dataclass(frozen=True)
+class Weighting(Generic[Counts]):
+    """A weight and what went into it.
+
+    Attributes
+    ----------
+    weight
+        float32, of the target's shape.
+    counts
+        Running class counts, to pass in with the next crop.
+    masks
+        Other maps worth seeing, by name, such as the distance mask.
+    """
+
+    weight: NumpyArray
+    counts: Counts
+    masks: dict[str, NumpyArray] = field(default_factory=dict)
+
+
+class Predictor(ABC, Generic[Counts]):
+    """Makes target and weight of ground truth, and the model that learns them.
+
+    Arrays are ``(c, z, y, x)`` or ``(c, y, x)`` and lie where the ground truth lies. Lengths are
+    in the grid steps of the arrays' voxel size.
+    """
+
+    @abstractmethod
+    def create_model(self, architecture: Architecture) -> Model:
+        """Put the head for this target on an architecture; imports torch."""
+
+    @abstractmethod
+    def create_target(self, gt: Array) -> NumpyArray:
+        """Make what the network shall answer; shape ``(embedding_dims, z, y, x)``."""
+
+    @abstractmethod
+    def weigh(
+        self, gt: Array, target: NumpyArray, mask: Array, moving_class_counts: Counts | None = None
+    ) -> Weighting[Counts]:
+        """Make the weight together with the maps that it was made of.
+
+        Parameters
+        ----------
+        gt
+            Ids.
+        target
+            What ``create_target`` made of ``gt``, or a crop of it: the weight covers this region.
+        mask
+            Nonzero where ``gt`` is known; where it reaches beyond the target, that is used.
+        moving_class_counts
+            Counts of earlier crops; they are not changed.
+        """
+
+    def create_weight(
+        self, gt: Array, target: NumpyArray, mask: Array, moving_class_counts: Counts | None = None
+    ) -> tuple[NumpyArray, Counts]:
+        """Make the weight; parameters as in `weigh`."""
+        weighting = self.weigh(gt, target, mask, moving_class_counts)
+        return weighting.weight, weighting.counts
+
+    @abstractmethod
+    def padding(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give the context that a target needs on each side, in grid steps, in whole voxels."""
+
+    def gt_region_for_roi(self, target_spec: Any) -> Any:
+        """Grow a specification (anything with ``roi`` and ``voxel_size``) by the context."""
+        spec = copy(target_spec)
+        context = self.padding(spec.voxel_size)
+        spec.roi = spec.roi.grow(context, context)
+        return spec
+
+    @property
+    @abstractmethod
+    def output_array_type(self) -> ArrayType:
+        """What the numbers of the target mean."""
+
+    @property
+    @abstractmethod
+    def target_range(self) -> tuple[float, float]:
+        """Lowest and highest value that a target can have."""

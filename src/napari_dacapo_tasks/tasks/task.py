@@ -1,0 +1,114 @@
+"""What every task shares: its config, and the parts that it brings together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
+
+if TYPE_CHECKING:
+    from napari_dacapo_tasks.architectures import Architecture, Model
+    from napari_dacapo_tasks.tasks.losses.loss import Loss
+    from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
+
+WORLD: JsonDict = {"unit": "world"}
+"""``json_schema_extra`` of a field that is a length in nanometres (voxels without a unit)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the data tells of itself, to propose parameters from; lengths in one base unit.
+
+    Attributes
+    ----------
+    voxel_size
+        Per spatial axis.
+    radius
+        Typical radius of the objects, None where there is no object.
+    unit
+        ``"nm"`` or ``"voxels"``.
+    """
+
+    voxel_size: tuple[float, ...]
+    radius: float | None = None
+    unit: str = NANOMETRE.name
+
+
+class TaskConfig(BaseModel, ABC):
+    """Parameters of a task; ``config.task_type(config)`` builds it.
+
+    Lengths are in nanometres, or in voxels for data without a physical unit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task_type: ClassVar[type[Task]]
+    title: ClassVar[str]
+    """Name for people."""
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Fields of the form that stand together, by heading; the others come first."""
+
+    name: str = Field(
+        min_length=1,
+        title="Name",
+        description="A unique name for this task: short, without special characters. "
+        "Runs and files carry it.",
+    )
+
+    @classmethod
+    @abstractmethod
+    def propose(cls, channels: Sequence[str], measured: Measured) -> Self:
+        """Give parameters that fit the data: what the form starts from and resets to."""
+
+    @abstractmethod
+    def with_channels(self, channels: Sequence[str]) -> Self:
+        """Give the same parameters for other channels."""
+
+    def verify(self) -> tuple[bool, str]:
+        """Say whether the task can be trained, and why not."""
+        return True, "No validation for this Task"
+
+    def on_grid(self, unit: WorldUnit) -> Self:
+        """Give the same parameters with lengths in steps of a grid, as predictors want them."""
+        lengths = {
+            name: getattr(self, name) * unit.steps
+            for name, field in type(self).model_fields.items()
+            if field.json_schema_extra == WORLD
+        }
+        return self.model_copy(update=lengths)
+
+
+class Task(ABC):
+    """A predictor with its loss.
+
+    Parameters
+    ----------
+    config
+        Its parameters, with lengths in the unit of the arrays that it will see.
+    """
+
+    predictor: Predictor[Any]
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def loss(self) -> Loss:
+        """What training makes small; imports torch."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> list[str]:
+        """Names of the channels of target and prediction."""
+
+    def create_model(self, architecture: Architecture) -> Model:
+        """Put the head of this task on an architecture; imports torch."""
+        return self.predictor.create_model(architecture)

@@ -1,0 +1,40 @@
+"""Paths that open, and sentences for those that do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_dacapo_tasks.arrays.open import open_array
+from napari_dacapo_tasks.errors import DataError
+
+FIB25 = Path(__file__).parents[2] / "../shared/data/fib25.ome.zarr"
+
+
+def test_a_plain_zarr_array_opens(tmp_path):
+    zarr.save_array(tmp_path / "a.zarr", np.arange(24).reshape(2, 3, 4))
+    array = open_array(tmp_path / "a.zarr")
+    assert array.shape == (2, 3, 4)
+    np.testing.assert_array_equal(array[array.roi].ravel(), np.arange(24))
+
+
+@pytest.mark.skipif(not FIB25.exists(), reason="the volume ../shared/data/fib25.ome.zarr is absent")
+def test_an_image_inside_a_container_opens():
+    labels = open_array(f"{FIB25}/labels/neurons")
+    assert labels.dtype == np.uint16
+    assert labels.describe() == "160 x 250 x 250 voxels of 10 x 10 x 10 nm"
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.h5", "a.h5:volumes/raw", "notes"])
+def test_other_files_are_refused_with_what_opens(tmp_path, name):
+    (tmp_path / name.split(":")[0]).write_bytes(b"")
+    with pytest.raises(DataError, match=f"{name} is a file.* save it as one of OME-Zarr images"):
+        open_array(tmp_path / name if ":" not in name else f"{tmp_path}/{name}")
+
+
+def test_nothing_there_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"There is nothing at .*gone\.zarr"):
+        open_array(tmp_path / "gone.zarr")
