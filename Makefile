@@ -24,7 +24,7 @@ help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: environment window ## Open napari on the sample, preview and train (ARGS="..." goes to the command).
-	$(SCREEN) $(BIN)/napari-dacapo-tasks demo $(ARGS)
+	$(BIN)/napari-dacapo-tasks demo $(ARGS)
 
 test: lint window ## Run every check: lint, then the tests (ARGS="..." goes to pytest).
 	$(BIN)/python -m pytest $(ARGS)

@@ -143,3 +143,23 @@ def test_other_voxel_sizes_or_dimensions_have_no_common_region():
 
 def test_describe_says_shape_and_voxel_size():
     assert placed().describe() == "4 x 5 x 6 voxels of 40 x 4 x 4 nm"
+
+
+@given(st.integers(-20, 20), st.integers(2, 4))
+def test_any_shift_by_part_of_a_voxel_can_be_read_from_both(shift, size):
+    first = NumpyArray(np.arange(6), axes="x", voxel_size=(size,))
+    second = NumpyArray(np.arange(5), axes="x", voxel_size=(size,), offset=(shift,))
+    try:
+        shared = common_roi(first, second, first_name="A", second_name="b")
+    except DataError:
+        return
+    ours, theirs = first[shared], second[shared]
+    assert len(ours) == len(theirs)
+    read_as_if_at = (int(ours[0]) - int(theirs[0])) * size
+    assert abs(read_as_if_at - shift) <= size / 2, "off by at most half a voxel"
+
+
+def test_moved_elsewhere():
+    moved = placed().moved_to((0, 0, 0))
+    assert moved.roi == Roi((0, 0, 0), (160, 20, 24))
+    assert placed().roi.begin == (80, 0, 8)

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from napari_dacapo_tasks.arrays import Channel, GroundTruth, LabelsConfig, NumpyArray
 from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.units import WorldUnit
 
 IDS = np.array([[0, 1, 2, 2], [3, 3, 0, 9]], np.uint16)
 
@@ -106,3 +107,10 @@ def test_bool_ground_truth_is_read():
 def test_channels_need_different_names():
     with pytest.raises(ValidationError, match="two channels are named a"):
         LabelsConfig(channels=(Channel(name="a"), Channel(name="a", labels=(1,))))
+
+
+def test_a_mask_on_a_coarser_grid_of_the_same_voxels():
+    fine = NumpyArray(IDS, axes="yx", voxel_size=(40, 40), unit=WorldUnit("nm", 10))
+    coarse = NumpyArray(np.ones((1, 4), np.uint8), axes="yx", voxel_size=(4, 4))
+    _, known = GroundTruth(fine, LabelsConfig(), coarse).read(fine.roi)
+    np.testing.assert_array_equal(known.data, [[1, 1, 1, 1], [0, 0, 0, 0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from math import ceil, floor
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -163,7 +164,7 @@ class Array:
     def _slices(self, roi: Roi) -> tuple[slice | int, ...]:
         # A region that is shifted by part of a voxel is read from the nearest whole one.
         begin = [
-            round((b - o) / v)
+            floor((b - o) / v + 0.5)
             for b, o, v in zip(roi.begin, self.roi.begin, self.voxel_size, strict=True)
         ]
         size = [round(s / v) for s, v in zip(roi.shape, self.voxel_size, strict=True)]
@@ -193,6 +194,12 @@ class Array:
         moved.unit = unit
         moved._voxel_size = self._voxel_size * factor
         moved._roi = self._roi * factor
+        return moved
+
+    def moved_to(self, begin: Iterable[int]) -> Self:
+        """Give the same array beginning elsewhere, in grid steps."""
+        moved = copy(self)
+        moved._roi = Roi(Coordinate(begin), self._roi.shape)
         return moved
 
     def describe(self) -> str:
@@ -240,8 +247,10 @@ def common_roi(first: Array, second: Array, *, first_name: str, second_name: str
         )
     # In voxels of the first, so that a shift by part of a voxel cannot cut one in two.
     size = first.voxel_size
+    # Half a voxel counts down, so that reading, where it counts up, stays inside of the second.
     shift = [
-        round((b - a) / v) for a, b, v in zip(first.roi.begin, second.roi.begin, size, strict=True)
+        ceil((b - a) / v - 0.5)
+        for a, b, v in zip(first.roi.begin, second.roi.begin, size, strict=True)
     ]
     begin = [max(0, s) for s in shift]
     end = [min(n, s + m) for n, m, s in zip(first.shape, second.shape, shift, strict=True)]

@@ -9,7 +9,7 @@ from funlib.geometry import Roi
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from napari_dacapo_tasks.arrays.array import CHANNEL, Array, common_roi
+from napari_dacapo_tasks.arrays.array import CHANNEL, Array, common_roi, on_common_grid
 from napari_dacapo_tasks.arrays.numpy_array import NumpyArray
 from napari_dacapo_tasks.errors import DataError
 
@@ -76,7 +76,8 @@ class GroundTruth:
     config
         Channels and unknown labels.
     mask
-        Nonzero where the labels are known, on the same grid; outside of it nothing is known.
+        Nonzero where the labels are known, with the same voxels; outside of it nothing is known.
+        Both come onto the finer of their grids.
 
     Raises
     ------
@@ -95,6 +96,8 @@ class GroundTruth:
                 raise DataError(
                     f"{what} has {array.num_channels} channels: it must have spatial axes only."
                 )
+        if mask is not None:
+            labels, mask = on_common_grid(labels, mask)
         self.labels = labels
         self.config = config
         self.mask = mask

@@ -63,7 +63,7 @@ def task_from_dict(values: Mapping[str, Any], source: str = "The task") -> TaskC
         raise ConfigError(f"{source} has no {TYPE}: it must be one of {', '.join(types)}.")
     name = str(values[TYPE])
     if name not in types:
-        raise ConfigError(f"{source} is of the unknown type {name}{_nearest(name, types)}.")
+        raise ConfigError(f"{source} is of the unknown type {name}{_nearest(name, types)}")
     fields = {key: value for key, value in values.items() if key != TYPE}
     return validated(types[name], fields, source)
 
@@ -73,7 +73,9 @@ def validated(config: type[Config], values: Mapping[str, Any], source: str) -> C
     try:
         return config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {refusal(error, config)}.") from None
+        sentence = refusal(error, config)
+        end = "" if sentence.endswith("?") else "."
+        raise ConfigError(f"{source}: {sentence}{end}") from None
 
 
 def refusal(error: ValidationError, config: type[BaseModel]) -> str:
@@ -84,7 +86,7 @@ def refusal(error: ValidationError, config: type[BaseModel]) -> str:
         return f"the field {place} is not known{_nearest(place, config.model_fields)}"
     if first["type"] == "missing":
         return f"the field {place} is missing"
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     given = "" if isinstance(first["input"], (Mapping, list)) else f" (got {first['input']!r})"
     return f"{place}: {reason}{given}" if place else reason
 

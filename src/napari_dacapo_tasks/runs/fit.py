@@ -1,0 +1,165 @@
+"""Whether data, task and network fit together, told before anything is made or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from funlib.geometry import Coordinate, Roi
+
+from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.arrays import Array, GroundTruth, common_roi
+from napari_dacapo_tasks.errors import ConfigError, DataError
+from napari_dacapo_tasks.runs.crops import CropGrid, scan
+from napari_dacapo_tasks.runs.data import together
+from napari_dacapo_tasks.tasks import TaskConfig
+
+TRIED_VOXELS = 16
+"""Edge of the piece of ground truth on which a task is tried."""
+
+
+def propose_architecture(raw: Array, ground_truth: GroundTruth) -> CNNectomeUNet:
+    """Propose a U-Net that suits raw data and ground truth; see `CNNectomeUNet.propose`."""
+    raw, ground_truth = together(raw, ground_truth)
+    channels = raw.num_channels or 1
+    shared = common_roi(
+        raw, ground_truth.labels, first_name="The raw data", second_name="the ground truth"
+    ).intersect(ground_truth.roi)
+    # The network may look at raw data all around the ground truth, if its output still fits in.
+    for shape in (raw.shape, shared.shape / raw.voxel_size):
+        proposed = CNNectomeUNet.propose(raw.voxel_size, shape, fmaps_in=channels)
+        if not _grid(proposed, raw, ground_truth).empty:
+            break
+    return proposed
+
+
+def check_fit(
+    task: TaskConfig, architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth
+) -> CropGrid:
+    """Check in no time that data, task and network fit together; little of the data is read.
+
+    Parameters
+    ----------
+    task, architecture
+        What is to be trained.
+    raw, ground_truth
+        As `together` brings them.
+
+    Returns
+    -------
+    CropGrid
+        Where the network fits into the data.
+
+    Raises
+    ------
+    ConfigError
+        Where the network is for other dimensions, channels or sizes than the data has.
+    DataError
+        Where voxel sizes differ, raw data and ground truth do not overlap, or the task cannot
+        use the ground truth.
+    """
+    labels = ground_truth.labels
+    say = raw.unit.describe
+    if raw.dims != architecture.dims:
+        raise ConfigError(
+            f"The network is for {architecture.dims}D data, but the raw data is {raw.dims}D: set "
+            f"input_shape and downsample_factors for {raw.dims} axes."
+        )
+    if (raw.num_channels or 1) != architecture.num_in_channels:
+        raise ConfigError(
+            f"The raw data has {raw.num_channels or 1} channels, but the network takes "
+            f"{architecture.num_in_channels}: set fmaps_in to {raw.num_channels or 1}."
+        )
+    answered = architecture.scale(raw.voxel_size)
+    if answered != raw.voxel_size and labels.dims == raw.dims and answered != labels.voxel_size:
+        raise DataError(
+            f"The ground truth has voxels of {say(labels.voxel_size)}, but a network that "
+            f"upsamples the raw data answers with voxels of {say(answered)}: choose other "
+            "upsample_factors, or bring the ground truth to that voxel size."
+        )
+    if answered == raw.voxel_size:
+        common_roi(raw, labels, first_name="The raw data", second_name="the ground truth")
+    _check_task(task, ground_truth)
+    grid = _grid(architecture, raw, ground_truth)
+    if grid.empty:
+        raise ConfigError(_too_small(architecture, raw, ground_truth, grid))
+    return grid
+
+
+def _check_task(task: TaskConfig, ground_truth: GroundTruth) -> None:
+    """Make a target of a small piece: the task refuses what it cannot use."""
+    ok, reason = task.verify()
+    if not ok:
+        raise ConfigError(f"The task {task.name} cannot be trained: {reason}")
+    labels = ground_truth.labels
+    size = Coordinate(min(TRIED_VOXELS, n) for n in labels.shape) * labels.voxel_size
+    gt, _ = ground_truth.read(Roi(labels.roi.begin, size))
+    task.task_type(task.on_grid(labels.unit)).predictor.create_target(gt)
+
+
+def check_content(ground_truth: GroundTruth, region: Roi) -> Iterator[float]:
+    """Look through the ground truth that training can reach.
+
+    Yields
+    ------
+    float
+        Share that is done.
+
+    Raises
+    ------
+    DataError
+        For negative labels, and where nothing is known, or there is no object in what is.
+    """
+    known = objects = False
+    size = prod(region.shape)
+    done = 0
+    for block in scan(ground_truth, region):
+        known |= block.known
+        objects |= block.objects
+        done += prod(block.roi.shape)
+        yield done / size
+    if not known:
+        raise DataError(
+            "Nothing is known in the ground truth where the network could learn from it: the "
+            "mask and the labels that stand for unknown leave no voxel."
+        )
+    if not objects:
+        names = ", ".join(ground_truth.config.channel_names)
+        raise DataError(
+            f"The ground truth holds no object of {names} where the network could learn from it: "
+            "paint or load some, or correct the label ids of the channels."
+        )
+
+
+def _grid(architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth) -> CropGrid:
+    shape = architecture.input_shape
+    return CropGrid.of(
+        raw,
+        ground_truth.roi,
+        shape,
+        architecture.compute_output_shape(shape),
+        architecture.scale(raw.voxel_size),
+    )
+
+
+def _too_small(
+    architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth, grid: CropGrid
+) -> str:
+    wanted = architecture.input_shape
+    sentence = (
+        f"The network's input of {_by(wanted)} voxels is larger than the data allows: the raw data "
+        f"has {_by(raw.shape)} voxels and the known ground truth "
+        f"{_by(ground_truth.roi.shape / ground_truth.labels.voxel_size)}"
+    )
+    room = grid.largest_input
+    fitting, _ = architecture.nearest_valid_shapes(room)
+    if all(size <= most for size, most in zip(fitting, room, strict=True)):
+        return f"{sentence}; the largest input_shape that fits is {tuple(fitting)}."
+    return (
+        f"{sentence}, and this network needs an input of at least {_by(fitting)}: choose fewer "
+        'downsample_factors or padding "same".'
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)

@@ -1,0 +1,123 @@
+"""What run.yaml holds, and what is refused in it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from napari_dacapo_tasks.errors import ConfigError
+from napari_dacapo_tasks.runs.config import (
+    CropConfig,
+    DataConfig,
+    RunConfig,
+    TrainerConfig,
+    with_overrides,
+)
+
+
+@pytest.fixture
+def config(small_task, small_net):
+    data = DataConfig(
+        crops=[CropConfig(raw="/data/raw.zarr", gt="data/labels.ome.zarr")],
+        intensity_range=(0, 255),
+    )
+    return RunConfig(task=small_task, architecture=small_net, data=data)
+
+
+def test_yaml_gives_the_same_config_back(tmp_path, config):
+    config.save(tmp_path / "run.yaml")
+    assert RunConfig.load(tmp_path / "run.yaml") == config
+
+
+def test_the_yaml_is_plain_and_names_dacapo_s_types(tmp_path, config):
+    config.save(tmp_path / "run.yaml")
+    values = yaml.safe_load((tmp_path / "run.yaml").read_text())
+    assert values["task"]["__type__"] == "DistanceTaskConfig"
+    assert values["architecture"]["__type__"] == "CNNectomeUNetConfig"
+    assert values["architecture"]["input_shape"] == [24, 24, 24]
+    assert values["data"]["crops"] == [
+        {"raw": "/data/raw.zarr", "gt": "data/labels.ome.zarr", "mask": None}
+    ]
+    assert values["trainer"]["iterations"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "sentence"),
+    [
+        ("trainer", {"iteration": 3}, r"the field iteration .* did you mean iterations\?"),
+        ("trainer", {"iterations": 0}, r"iterations: .*greater than or equal to 1 \(got 0\)"),
+        ("trainer", {"device": "gpu"}, r'called "auto", "cpu", "mps" or as "cuda:0" \(got \'gpu\''),
+        ("trainer", {"learning_rate": -1}, r"learning_rate: .*greater than 0"),
+        ("task", {"__type__": "DistanceTask"}, "did you mean DistanceTaskConfig"),
+        ("task", {"scale": 3}, "scale is not known; did you mean scale_factor"),
+        ("architecture", {"__type__": "UNet"}, "UNet: it must be one of CNNectomeUNetConfig"),
+        ("architecture", {"input_shape": [25, 24, 24]}, "does not fit this U-Net"),
+        ("data", {"intensity_range": [3, 3]}, "the lower one first"),
+        ("data", {"crops": [{"raw": "a", "gt": "b"}] * 2}, "exactly one crop today, not 2"),
+        ("data", {"crops": []}, "exactly one crop today, not 0"),
+    ],
+)
+def test_a_bad_file_is_refused_with_the_place(tmp_path, config, section, change, sentence):
+    config.save(tmp_path / "run.yaml")
+    values = yaml.safe_load((tmp_path / "run.yaml").read_text())
+    values[section] |= change
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=rf"run\.yaml, {section}.*{sentence}"):
+        RunConfig.load(tmp_path / "run.yaml")
+
+
+def test_a_bad_section_is_refused(tmp_path, config):
+    config.save(tmp_path / "run.yaml")
+    values = yaml.safe_load((tmp_path / "run.yaml").read_text())
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({**values, "trainr": {}}))
+    with pytest.raises(ConfigError, match="trainr is not known; did you mean trainer"):
+        RunConfig.load(tmp_path / "run.yaml")
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({**values, "trainer": 3}))
+    with pytest.raises(ConfigError, match="trainer: these must be named values, not 3"):
+        RunConfig.load(tmp_path / "run.yaml")
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({"task": values["task"]}))
+    with pytest.raises(ConfigError, match="architecture is missing"):
+        RunConfig.load(tmp_path / "run.yaml")
+
+
+def test_overrides_change_any_section(config):
+    changed = with_overrides(
+        config,
+        {
+            "trainer.iterations": "500",
+            "trainer.learning_rate": "1e-3",
+            "task.mask_distances": "false",
+            "architecture.input_shape": "[28, 28, 28]",
+            "architecture.kernel_size_up": "null",
+            "data.intensity_range": "[10, 200.5]",
+        },
+    )
+    assert changed.trainer == TrainerConfig(iterations=500, learning_rate=1e-3)
+    assert changed.task == config.task.model_copy(update={"mask_distances": False})
+    assert tuple(changed.architecture.input_shape) == (28, 28, 28)
+    assert changed.data.intensity_range == (10, 200.5)
+    assert config.trainer == TrainerConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("trainer.iteration", "5", r"There is no parameter trainer\.iteration; did you mean"),
+        ("trainr.iterations", "5", r"did you mean trainer\.iterations\?"),
+        ("iterations", "5", r"did you mean trainer\.iterations\?"),
+        ("zzz", "5", r"begins with task\. or architecture\. or data\. or trainer\."),
+        ("trainer.iterations", "many", r"trainer: iterations: .*\(got 'many'\)"),
+        ("architecture.input_shape", "[24, 24", "is no list that can be read"),
+        ("architecture.input_shape", "[23, 24, 24]", "does not fit this U-Net"),
+    ],
+)
+def test_overrides_that_are_refused_say_why(config, name, value, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        with_overrides(config, {name: value})
+
+
+def test_every_field_of_the_form_has_a_title_and_a_help_text():
+    for kind in (TrainerConfig, DataConfig, CropConfig):
+        for name, field in kind.model_fields.items():
+            assert field.title, name
+            assert field.description, name

@@ -1,0 +1,76 @@
+"""What a person at a terminal sees of long work, and how it is stopped there."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+
+import pytest
+
+from napari_dacapo_tasks.terminal import ProgressLine, interrupted_softly
+from napari_dacapo_tasks.training.events import Stepped
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def screen(text: str) -> str:
+    """Give what a line looks like after everything has been written over."""
+    line = ""
+    for part in text.split("\r"):
+        line = part + line[len(part) :]
+    return line.rstrip()
+
+
+def test_a_terminal_shows_the_last_state_only(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ProgressLine() as line:
+        line.show("a long beginning")
+        line.show("short")
+        assert screen(sys.stderr.getvalue()) == "short"
+    assert screen(sys.stderr.getvalue()) == ""
+
+
+def test_what_is_said_stays(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ProgressLine() as line:
+        line.show("a long beginning")
+        line.say("note")
+    first, _ = sys.stderr.getvalue().split("\n")
+    assert screen(first) == "note"
+
+
+def test_steps_tell_loss_rate_and_time_left(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    line = ProgressLine()
+    line.step(Stepped(1, 0.3, 2.0), 4001)
+    assert screen(sys.stderr.getvalue()) == (
+        "iteration 1/4001, loss 0.3, 0.5 per second, 2:13:20 left"
+    )
+    line.step(Stepped(2, 0.1, 1.0), 62)
+    assert screen(sys.stderr.getvalue()) == "iteration 2/62, loss 0.2, 0.67 per second, 1:30 left"
+
+
+def test_a_file_gets_a_line_now_and_then(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr("napari_dacapo_tasks.terminal.monotonic", lambda: now[0])
+    with ProgressLine() as line:
+        for second in range(25):
+            now[0] = 100.0 + second
+            line.show(f"second {second}")
+    assert capsys.readouterr().err == "second 0\nsecond 10\nsecond 20\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_the_first_signal_asks_and_the_second_ends():
+    with interrupted_softly() as interrupted:
+        assert not interrupted()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
