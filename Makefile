@@ -40,8 +40,9 @@ format: environment ## Put the code in shape.
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: environment ## Measure beside DaCapo (CONTRIBUTING.md says how).
+bench: environment window ## Measure beside DaCapo (CONTRIBUTING.md says how).
 	$(BIN)/python benchmarks/distance.py $(ARGS)
+	$(SCREEN) $(BIN)/python benchmarks/live_preview.py --write
 
 docs: environment window ## Write the table of parameters, and draw the pictures from the running program.
 	$(BIN)/python docs/make_reference.py

@@ -133,3 +133,15 @@ def test_labels_without_a_channel_axis_and_bool_labels_work():
     np.testing.assert_allclose(target.data[0, 2, 2], np.tanh(2 / 8), rtol=1e-6)
     known = NumpyArray(np.ones((6, 6), np.uint8), axes="yx", voxel_size=(4, 4))
     assert predictor.create_weight(flat, target, known)[0].data.shape == (1, 6, 6)
+
+
+def test_any_mask_value_but_zero_is_known_and_weighs_the_same():
+    labels = NumpyArray(np.array([[[1, 0, 0, 0]]], np.uint8), axes="cyx", voxel_size=(1, 1))
+    predictor = DistancePredictor(["a"], 1, mask_distances=False)
+    target = predictor.create_target(labels)
+
+    def weight(values):
+        mask = NumpyArray(np.array([values], np.uint8), axes="yx", voxel_size=(1, 1))
+        return predictor.create_weight(labels, target, mask)[0].data
+
+    np.testing.assert_array_equal(weight([255, 7, 2, 0]), weight([1, 1, 1, 0]))

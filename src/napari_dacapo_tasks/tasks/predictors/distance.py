@@ -110,7 +110,7 @@ class DistancePredictor(Predictor[ClassCounts]):
     ) -> Weighting[ClassCounts]:
         """Balance foreground and background over what is known and not too near the border."""
         roi = target.roi
-        known = mask[roi]
+        known = mask[roi] != 0  # any other value is known, and weighs the same
         labels = _with_channels(gt[roi], gt.dims) != 0
         masks = [np.broadcast_to(_with_channels(known, gt.dims), labels.shape)]
         shown = {}

@@ -1,0 +1,60 @@
+"""Write docs/parameters.md: every parameter with default, bounds and help, from the configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.runs.config import TrainerConfig
+from napari_dacapo_tasks.tasks import TASKS
+from napari_dacapo_tasks.tasks.task import WORLD
+
+PAGE = Path(__file__).with_name("parameters.md")
+
+HEAD = """\
+# Parameters
+
+Made by `make docs` from the configs themselves. Lengths are in nanometres, or in voxels for data
+without a physical unit.
+"""
+
+BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+def page() -> str:
+    """Give the whole page."""
+    sections = [(f"Task: {config.title} (`{config.__name__}`)", config) for config in TASKS]
+    sections += [("Architecture (`CNNectomeUNet`)", CNNectomeUNet), ("Trainer", TrainerConfig)]
+    tables = [f"## {title}\n\n{_table(config)}" for title, config in sections]
+    return "\n".join([HEAD, *tables])
+
+
+def _table(config: type[BaseModel]) -> str:
+    rows = ["| parameter | default | bounds | what it does |", "|---|---|---|---|"]
+    for name, field in config.model_fields.items():
+        unit = " (length)" if field.json_schema_extra == WORLD else ""
+        bounds = " and ".join(
+            f"{word} {getattr(rule, key):g}"
+            for rule in field.metadata
+            for key, word in BOUNDS.items()
+            if getattr(rule, key, None) is not None
+        )
+        help_text = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(
+            f"| `{name}`{unit} | {_default(field.get_default())} | {bounds} | {help_text} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    return "none" if value is None else f"`{value}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

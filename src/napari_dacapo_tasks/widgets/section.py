@@ -1,0 +1,39 @@
+"""A heading that opens and closes what stands beneath it."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+class Section(QWidget):
+    """Shows a widget under a heading with an arrow."""
+
+    def __init__(
+        self, title: str, content: QWidget, *, opened: bool = True, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.heading = QToolButton()
+        self.heading.setText(title)
+        self.heading.setCheckable(True)
+        self.heading.setChecked(opened)
+        self.heading.setAutoRaise(True)
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.heading.setStyleSheet(
+            "QToolButton, QToolButton:checked, QToolButton:hover {"
+            " background: transparent; border: none; padding: 2px 0; font-weight: 600; }"
+        )
+        self._content = content
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.heading)
+        layout.addWidget(content)
+        self.heading.toggled.connect(self._open)
+        self._open(opened)
+
+    def _open(self, opened: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
+        self.heading.setArrowType(arrow)
+        self._content.setVisible(opened)

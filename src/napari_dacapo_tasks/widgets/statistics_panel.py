@@ -1,0 +1,121 @@
+"""What a preview is made of, in numbers: a row per channel, and a histogram."""
+
+from __future__ import annotations
+
+import napari
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dacapo_tasks.tasks.preview import ChannelStatistics, Preview
+from napari_dacapo_tasks.widgets.histogram import Histogram
+
+COLUMNS = {
+    "Channel": "Name of the channel",
+    "Objects": "Share of objects among the known voxels",
+    "Unknown": "Share of voxels about which nothing is known",
+    "Dropped": "Share of known voxels that the distance mask leaves out",
+    "Weight": "Lowest and highest weight of the voxels that count",
+}
+MOST_ROWS_SHOWN = 8
+SMALL = 0.9
+"""Size of the numbers, in parts of the usual: five columns are to fit beside each other."""
+
+NOTHING = "–"
+
+
+class StatisticsPanel(QWidget):
+    """Numbers of the latest preview."""
+
+    def __init__(self, viewer: napari.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.summary = QLabel("No preview yet.")
+        self.summary.setWordWrap(True)
+        self.table = QTableWidget(0, len(COLUMNS))
+        self.table.setHorizontalHeaderLabels(list(COLUMNS))
+        for column, tip in enumerate(COLUMNS.values()):
+            self.table.horizontalHeaderItem(column).setToolTip(tip)
+        self.table.verticalHeader().hide()
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.setWordWrap(False)
+        font = self.table.font()
+        font.setPointSizeF(SMALL * font.pointSizeF())
+        self.table.setFont(font)
+        header.setFont(font)
+        self.histogram = Histogram(viewer)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.summary)
+        layout.addWidget(self.table)
+        layout.addWidget(self.histogram)
+        for widget in (self.table, self.histogram):
+            widget.hide()
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show the numbers of a preview."""
+        self.summary.setText(_summary(preview))
+        self.table.setRowCount(len(preview.statistics))
+        for row, statistics in enumerate(preview.statistics):
+            for column, text in enumerate(_row(statistics)):
+                item = self.table.item(row, column)
+                if item is None:
+                    item = QTableWidgetItem()
+                    self.table.setItem(row, column, item)
+                    if column:
+                        item.setTextAlignment(
+                            Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                        )
+                item.setText(text)
+                item.setToolTip(text)
+        self._fit()
+        self.table.show()
+        self.histogram.show()
+        self.histogram.show_preview(preview)
+
+    def _fit(self) -> None:
+        rows = min(self.table.rowCount(), MOST_ROWS_SHOWN)
+        height = self.table.horizontalHeader().sizeHint().height()
+        height += sum(self.table.rowHeight(row) for row in range(rows))
+        self.table.setFixedHeight(height + 2 * self.table.frameWidth() + 2)
+
+
+def without_objects(preview: Preview) -> str:
+    """Say which channels have no object in the region; empty where all have some."""
+    names = [one.channel for one in preview.statistics if not one.foreground]
+    return f"There is no object of {', '.join(names)} in this region." if names else ""
+
+
+def _summary(preview: Preview) -> str:
+    shape = " x ".join(str(length) for length in preview.target.shape)
+    return f"{shape} voxels in {preview.seconds:.2g} s"
+
+
+def _row(statistics: ChannelStatistics) -> tuple[str, ...]:
+    low_high = statistics.weight_range
+    if low_high is None:
+        weight = NOTHING
+    else:
+        low, high = (f"{value:.2g}" for value in low_high)
+        weight = low if low == high else f"{low}–{high}"
+    return (
+        statistics.channel,
+        _percent(statistics.foreground),
+        _percent(statistics.unknown),
+        _percent(statistics.dropped),
+        weight,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.1f}%"

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from funlib.geometry import Coordinate, Roi
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from napari_dacapo_tasks.arrays import NumpyArray
+from napari_dacapo_tasks.training.events import Snapshot
+from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
+from napari_dacapo_tasks.widgets.layers import array_of
+from napari_dacapo_tasks.widgets.result_layers import Anchor
+from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
+
+VOXEL = (40, 8, 8)
+BEGIN = (80, 16, 24)
+NAMES = ["raw (snapshot)", "weight: mito (snapshot)", "target: mito (snapshot)"]
+NAMES += ["prediction: mito (snapshot)"]
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    viewer.add_image(
+        np.arange(10 * 20 * 30, dtype=np.uint16).reshape(10, 20, 30),
+        name="raw",
+        scale=[0.001 * v for v in VOXEL],
+        translate=[0.001 * b for b in BEGIN],
+        units=("um",) * 3,
+        axis_labels=("z", "y", "x"),
+    )
+    return viewer
+
+
+def array(
+    shape: tuple[int, ...], first: tuple[int, ...], channels: int = 1, value: float = 0.5
+) -> NumpyArray:
+    """Make an array of the raw layer's world that begins at one of its voxels."""
+    size = Coordinate(VOXEL)
+    roi = Roi(Coordinate(BEGIN) + Coordinate(first) * size, Coordinate(shape) * size)
+    values = np.full((channels, *shape), value, np.float32)
+    return NumpyArray.from_np_array(values, roi, size, ("c", "z", "y", "x"))
+
+
+def snapshot(
+    first: tuple[int, ...] = (2, 3, 4), channels: tuple[str, ...] = ("mito",), value: float = 0.5
+) -> Snapshot:
+    inner = tuple(f + 1 for f in first)
+    parts = {
+        name: array((2, 4, 6), inner, len(channels), value)
+        for name in ("target", "weight", "prediction")
+    }
+    return Snapshot(7, list(channels), raw=array((4, 6, 8), first), **parts)
+
+
+def names(viewer: ViewerModel) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def first_voxel_in_raw(viewer: ViewerModel, layer: Layer) -> list[float]:
+    raw = viewer.layers["raw"]
+    return [round(v, 6) for v in raw.world_to_data(layer.data_to_world((0, 0, 0)))]
+
+
+def test_a_snapshot_lies_where_its_crop_lies_in_raw(viewer: ViewerModel) -> None:
+    shown = SnapshotLayers(viewer)
+    shown.show(snapshot(), Anchor.at_layer(viewer.layers["raw"]), (-1, 1))
+    assert names(viewer) == ["raw", *NAMES]
+    assert first_voxel_in_raw(viewer, viewer.layers["raw (snapshot)"]) == [2, 3, 4]
+    for name in NAMES[1:]:
+        layer = viewer.layers[name]
+        assert first_voxel_in_raw(viewer, layer) == [3, 4, 5]
+        assert layer.units == viewer.layers["raw"].units
+        assert layer.axis_labels == ("z", "y", "x")
+        np.testing.assert_allclose(layer.scale, viewer.layers["raw"].scale)
+        # What napari shows there is, read as an array, the region that training saw.
+        assert array_of(layer).roi == snapshot().target.roi
+
+
+def test_a_finer_prediction_covers_the_same_place(viewer: ViewerModel) -> None:
+    anchor = Anchor.at_layer(viewer.layers["raw"])
+    coarse = array((2, 4, 6), (3, 4, 5))
+    fine = NumpyArray(
+        np.zeros((2, 8, 12), np.float32),
+        axes=("z", "y", "x"),
+        voxel_size=(40, 4, 4),
+        offset=coarse.roi.begin,
+    )
+    there, here = anchor.place(coarse), anchor.place(fine)
+    for axis, ratio in enumerate((1, 0.5, 0.5)):
+        assert here.scale[axis] == pytest.approx(there.scale[axis] * ratio)
+        edge = there.translate[axis] - there.scale[axis] / 2
+        assert here.translate[axis] - here.scale[axis] / 2 == pytest.approx(edge)
+
+
+def test_a_finer_grid_is_the_same_place(viewer: ViewerModel) -> None:
+    anchor = Anchor.at_layer(viewer.layers["raw"])
+    there = array((2, 4, 6), (3, 4, 5))
+    angstrom = there.on_grid(WorldUnit("nm", 10))
+    assert anchor.place(angstrom).translate == pytest.approx(anchor.place(there).translate)
+    assert anchor.place(angstrom).scale == pytest.approx(anchor.place(there).scale)
+
+
+def test_without_a_layer_a_snapshot_takes_its_own_place(viewer: ViewerModel) -> None:
+    SnapshotLayers(viewer).show(snapshot(), None, (-1, 1))
+    layer = viewer.layers["target: mito (snapshot)"]
+    assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
+    np.testing.assert_allclose(layer.scale, VOXEL)
+    assert array_of(layer).roi == snapshot().target.roi
+    assert array_of(layer).unit == NANOMETRE
+
+
+def test_the_next_snapshot_comes_in_place_and_keeps_what_the_person_set(
+    viewer: ViewerModel,
+) -> None:
+    shown = SnapshotLayers(viewer)
+    anchor = Anchor.at_layer(viewer.layers["raw"])
+    shown.show(snapshot(), anchor, (-1, 1))
+    layer = viewer.layers["prediction: mito (snapshot)"]
+    layer.visible = False
+    layer.colormap = "magma"
+    layer.contrast_limits = (-0.5, 0.25)
+    layer.name = "mine"
+    viewer.layers.move(viewer.layers.index(layer), 0)
+    before = list(viewer.layers)
+
+    shown.show(snapshot(first=(0, 1, 2), value=0.25), anchor, (-1, 1))
+    assert list(viewer.layers) == before
+    assert not layer.visible
+    assert layer.colormap.name == "magma"
+    assert tuple(layer.contrast_limits) == (-0.5, 0.25)
+    assert first_voxel_in_raw(viewer, layer) == [1, 2, 3]
+    assert layer.data.max() == 0.25
+
+
+def test_target_and_prediction_share_colours_and_limits(viewer: ViewerModel) -> None:
+    SnapshotLayers(viewer).show(snapshot(), None, (-1, 1))
+    target, prediction = viewer.layers[NAMES[2]], viewer.layers[NAMES[3]]
+    assert target.colormap == prediction.colormap
+    assert tuple(target.contrast_limits) == tuple(prediction.contrast_limits) == (-1, 1)
+    blue, neutral, red = target.colormap.map(np.array([0.0, 0.5, 1.0]))
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+    assert neutral[:3].min() > 0.85
+
+
+def test_a_removed_layer_comes_back_with_the_next_snapshot(viewer: ViewerModel) -> None:
+    shown = SnapshotLayers(viewer)
+    shown.show(snapshot(), None, (-1, 1))
+    viewer.layers.remove("target: mito (snapshot)")
+    shown.show(snapshot(), None, (-1, 1))
+    assert sorted(names(viewer)) == sorted(["raw", *NAMES])
+
+
+def test_the_layers_of_a_dock_that_was_closed_are_taken_over(viewer: ViewerModel) -> None:
+    SnapshotLayers(viewer).show(snapshot(), None, (-1, 1))
+    before = list(viewer.layers)
+    SnapshotLayers(viewer).show(snapshot(value=0.25), None, (-1, 1))
+    assert list(viewer.layers) == before
+    assert before[-1].data.max() == 0.25
+
+
+def test_many_channels_are_one_layer_with_a_slider(viewer: ViewerModel) -> None:
+    shown = SnapshotLayers(viewer)
+    channels = ("a", "b", "c", "d", "e")
+    shown.show(snapshot(channels=channels), Anchor.at_layer(viewer.layers["raw"]), (-1, 1))
+    layer = viewer.layers["target (snapshot)"]
+    assert layer.data.shape == (5, 2, 4, 6)
+    assert layer.axis_labels[0] == "channel"
+    np.testing.assert_allclose(layer.scale[1:], viewer.layers["raw"].scale)
+    shown.show(snapshot(channels=channels[:2]), None, (-1, 1))
+    assert "target: a (snapshot)" in names(viewer)
+
+
+def test_the_selected_layer_stays_selected(viewer: ViewerModel) -> None:
+    labels = viewer.add_labels(np.zeros((10, 20, 30), np.uint8), name="painted")
+    viewer.layers.selection.active = labels
+    SnapshotLayers(viewer).show(snapshot(), None, (-1, 1))
+    assert viewer.layers.selection.active is labels
+
+
+def test_reveal_moves_the_slider_only_where_it_misses_the_prediction(viewer: ViewerModel) -> None:
+    shown = SnapshotLayers(viewer)
+    shown.reveal()
+    shown.show(snapshot(), Anchor.at_layer(viewer.layers["raw"]), (-1, 1))
+    layer = viewer.layers["prediction: mito (snapshot)"]
+    viewer.dims.set_point(0, viewer.dims.range[0].start)
+    assert round(layer.world_to_data(viewer.dims.point)[0]) < 0
+    across = viewer.dims.point[1:]
+    shown.reveal()
+    assert round(layer.world_to_data(viewer.dims.point)[0]) == 1
+    assert viewer.dims.point[1:] == across
+    viewer.dims.set_point(0, layer.data_to_world((0, 0, 0))[0])
+    before = viewer.dims.point
+    shown.reveal()
+    assert viewer.dims.point == before
+
+
+def test_two_dimensions(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    raw = viewer.add_image(np.zeros((20, 30), np.uint8), name="raw", translate=(5, 6))
+    inner = array_of(raw)
+    values = np.zeros((1, 4, 4), np.float32)
+    roi = Roi(inner.roi.begin + Coordinate(2, 3), Coordinate(4, 4))
+    part = NumpyArray.from_np_array(values, roi, inner.voxel_size, ("c", "y", "x"), inner.unit)
+    SnapshotLayers(viewer).show(
+        Snapshot(1, ["mito"], part, part, part, part), Anchor.at_layer(raw), (-1, 1)
+    )
+    layer = viewer.layers["prediction: mito (snapshot)"]
+    np.testing.assert_allclose(layer.translate, (7, 9))
+    assert [str(unit) for unit in layer.units] == ["pixel", "pixel"]
