@@ -163,7 +163,7 @@ def new(
     truth = _ground_truth(config, gt, mask, channel, zero_is_unlabelled, ignore_label)
     proposed = {
         "task": config,
-        "architecture": propose_architecture(volume, truth),
+        "architecture": propose_architecture(volume, truth, overrides.get("trainer.device", "")),
         "trainer": TrainerConfig(),
     }
     parts: dict[str, Any] = overridden(proposed, overrides)

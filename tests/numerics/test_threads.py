@@ -11,7 +11,7 @@ import pytest
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics.balance import balance_weights
 from napari_dacapo_tasks.numerics.distances import distance_mask, normalized_distance
-from napari_dacapo_tasks.numerics.threads import map_in_threads, slices
+from napari_dacapo_tasks.numerics.threads import NICENESS, available_cores, map_in_threads, slices
 
 
 def whole_target(labels):
@@ -116,3 +116,17 @@ def test_slices_cover_the_axis_once(length, size, block_size):
         (part.stop - part.start) * row <= max(block_size, row)
         for part in slices(length, size, block_size)
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux")
+def test_threads_give_way_to_a_windows_own():
+    if available_cores() == 1:
+        pytest.skip("with one core everything is computed by the caller")
+
+    def niceness(_):
+        time.sleep(0.01)
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert set(map_in_threads(niceness, range(8))) == {NICENESS}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine

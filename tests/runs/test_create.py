@@ -11,14 +11,14 @@ import zarr
 from funlib.geometry import Coordinate
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
-from napari_dacapo_tasks.arrays import Channel
+from napari_dacapo_tasks.arrays import Channel, NumpyArray
 from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import ConfigError, DataError, RunError
 from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.create import create_run
 from napari_dacapo_tasks.runs.data import open_data
-from napari_dacapo_tasks.runs.fit import propose_architecture
+from napari_dacapo_tasks.runs.fit import propose_architecture, propose_for_raw
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.units import VOXEL, WorldUnit
 
@@ -304,6 +304,16 @@ class TestProposal:
         proposed = propose_architecture(raw, volume.ground_truth())
         assert min(proposed.input_shape) > EDGE / 2
         make_run(raw=raw, architecture=proposed)
+
+    def test_is_light_for_a_processor(self, volume):
+        large = NumpyArray(
+            np.broadcast_to(np.uint8(0), (300,) * 3), axes="zyx", voxel_size=(8, 8, 8)
+        )
+        heavy, light = (propose_for_raw(large, large.shape, name) for name in ("cuda:0", "cpu"))
+        assert np.prod(light.input_shape) < np.prod(heavy.input_shape) / 3
+        assert light.num_fmaps < heavy.num_fmaps
+        raw, truth = volume.array(volume.raw), volume.ground_truth()
+        assert propose_architecture(raw, truth, "cpu").num_fmaps == light.num_fmaps
 
     def test_takes_the_channels_of_raw_data(self, volume):
         raw = volume.array(np.stack([volume.raw] * 3), axes="czyx")

@@ -58,7 +58,7 @@ def test_without_a_screen_one_is_drawn_into_memory(monkeypatch):
 
 def test_without_a_screen_or_xvfb_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(terminal.shutil, "which", lambda name: None)
-    with pytest.raises(UserError, match="There is no screen .* install xvfb"):
+    with pytest.raises(UserError, match=r"There is no screen .* install xvfb"):
         terminal.run_without_screen(["demo"])
 
 

@@ -82,6 +82,18 @@ def test_an_entered_network_stays_until_the_data_has_other_axes(
     assert network.value().dims == 2
 
 
+def test_a_lighter_network_is_proposed_for_a_processor(network: ArchitecturePanel) -> None:
+    network.setData(raw(), None)
+    heavy = network.value()
+    network.setDevice("cpu")
+    assert network.value().num_fmaps < heavy.num_fmaps
+    network.setDevice("cuda:0")
+    assert network.value() == heavy
+    enter(network, num_fmaps=5)
+    network.setDevice("cpu")
+    assert network.value().num_fmaps == 5, "what a person has entered stays"
+
+
 def test_propose_again_takes_back_what_was_entered(network: ArchitecturePanel) -> None:
     network.setData(raw(), None)
     proposed = network.value()

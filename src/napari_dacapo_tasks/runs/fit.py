@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
+from typing import Any
 
 from funlib.geometry import Coordinate, Roi
 
@@ -18,16 +19,35 @@ TRIED_VOXELS = 16
 """Edge of the piece of ground truth on which a task is tried."""
 
 
-def propose_architecture(raw: Array, ground_truth: GroundTruth) -> CNNectomeUNet:
-    """Propose a U-Net that suits raw data and ground truth; see `CNNectomeUNet.propose`."""
-    raw, ground_truth = together(raw, ground_truth)
+PROCESSOR = "cpu"
+
+FOR_PROCESSOR: dict[str, Any] = {"num_fmaps": 8, "fmap_inc_factor": 2}
+"""A network that a laptop's processor trains at about a step a second."""
+
+MOST_VOXELS_FOR_PROCESSOR = {2: 256**2, 3: 84**3}
+
+
+def propose_for_raw(raw: Array, shape: Sequence[int], device: str = "") -> CNNectomeUNet:
+    """Propose a U-Net for a region of raw data that has a shape; see `CNNectomeUNet.propose`.
+
+    For the device ``"cpu"`` it is a light one, for any other it fills a graphics card.
+    """
+    options: dict[str, Any] = {}
+    if device == PROCESSOR:
+        options = {**FOR_PROCESSOR, "max_voxels": MOST_VOXELS_FOR_PROCESSOR.get(raw.dims)}
     channels = raw.num_channels or 1
+    return CNNectomeUNet.propose(raw.voxel_size, shape, fmaps_in=channels, **options)
+
+
+def propose_architecture(raw: Array, ground_truth: GroundTruth, device: str = "") -> CNNectomeUNet:
+    """Propose a U-Net that suits raw data, ground truth and device; see `propose_for_raw`."""
+    raw, ground_truth = together(raw, ground_truth)
     shared = common_roi(
         raw, ground_truth.labels, first_name="The raw data", second_name="the ground truth"
     ).intersect(ground_truth.roi)
     # The network may look at raw data all around the ground truth, if its output still fits in.
     for shape in (raw.shape, shared.shape / raw.voxel_size):
-        proposed = CNNectomeUNet.propose(raw.voxel_size, shape, fmaps_in=channels)
+        proposed = propose_for_raw(raw, shape, device)
         if not _grid(proposed, raw, ground_truth).empty:
             break
     return proposed

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, GroundTruth
 from napari_dacapo_tasks.errors import UserError
-from napari_dacapo_tasks.runs.fit import propose_architecture
+from napari_dacapo_tasks.runs.fit import propose_architecture, propose_for_raw
 from napari_dacapo_tasks.widgets.form import ConfigForm
 from napari_dacapo_tasks.widgets.refusals import first_refusal
 from napari_dacapo_tasks.widgets.section import Section
@@ -34,6 +34,7 @@ class ArchitecturePanel(QWidget):
         super().__init__(parent)
         self._raw: Array | None = None
         self._ground_truth: GroundTruth | None = None
+        self._device = ""
         self._proposed: CNNectomeUNet | None = None
         self._edited = False
         self._parameters: int | None = None
@@ -107,6 +108,13 @@ class ArchitecturePanel(QWidget):
         else:
             self.form.setHiddenValues(fmaps_in=raw.num_channels or 1)
 
+    def setDevice(self, device: str) -> None:
+        """Take note of where it is trained; for a processor a lighter network is proposed."""
+        if device != self._device:
+            self._device = device
+            if not self._edited:
+                self.propose()
+
     def setParameters(self, count: int | None) -> None:
         """Say how many parameters the network has, once that is known."""
         self._parameters = count
@@ -120,7 +128,7 @@ class ArchitecturePanel(QWidget):
     def propose(self) -> None:
         """Show a network that suits the data."""
         if self._raw is not None:
-            self._proposed = proposal(self._raw, self._ground_truth)
+            self._proposed = proposal(self._raw, self._ground_truth, self._device)
             self._edited = False
             self._set(self._proposed)
 
@@ -186,14 +194,14 @@ class ArchitecturePanel(QWidget):
         self._on_edited()
 
 
-def proposal(raw: Array, ground_truth: GroundTruth | None) -> CNNectomeUNet:
-    """Propose a network for raw data, and for ground truth that fits to it."""
+def proposal(raw: Array, ground_truth: GroundTruth | None, device: str) -> CNNectomeUNet:
+    """Propose a network for raw data, for ground truth that fits to it, and for a device."""
     if ground_truth is not None:
         try:
-            return propose_architecture(raw, ground_truth)
+            return propose_architecture(raw, ground_truth, device)
         except UserError:
             pass  # told when training is to start
-    return CNNectomeUNet.propose(raw.voxel_size, raw.shape, fmaps_in=raw.num_channels or 1)
+    return propose_for_raw(raw, raw.shape, device)
 
 
 def _by(shape: Sequence[int]) -> str:

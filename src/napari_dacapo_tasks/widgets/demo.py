@@ -53,6 +53,9 @@ COMPARED_STEPS = 20
 LEARNED = 0.6
 """Share of the first loss that the last one is clearly below."""
 
+SHOWN_SHARE = 0.75
+"""Share of the canvas that a crop fills when it is looked at; around it is its raw data."""
+
 PREVIEW_SECONDS, TRAINING_SECONDS = 120, 1800
 """After so long something must have gone wrong."""
 
@@ -205,7 +208,7 @@ class Demo:
         self.viewer.dims.point = middle
         camera = self.viewer.scene.camera
         camera.center = middle
-        camera.zoom *= (whole[1] - whole[0]).max() / (part[1] - part[0]).max()
+        camera.zoom *= SHOWN_SHARE * (whole[1] - whole[0]).max() / (part[1] - part[0]).max()
 
     def shown(self, name: str, suffix: str = "") -> Any:
         """Give the first layer whose name begins and ends so, or None."""

@@ -14,6 +14,9 @@ from napari_dacapo_tasks.widgets.result_layers import Anchor, ResultLayers
 
 SUFFIX = "(snapshot)"
 
+RAW_RANGE = (-1.0, 1.0)
+"""What the range of raw intensities is brought to, for every crop the same."""
+
 
 class SnapshotLayers:
     """Raw, weight, target and prediction of the latest snapshot, the prediction uppermost."""
@@ -43,7 +46,7 @@ class SnapshotLayers:
         }
         weight_range = (0.0, _range(snapshot.weight)[1])
         weight = {"colormap": WEIGHT, "contrast_limits": _apart(weight_range), "visible": False}
-        raw = {"colormap": "gray", "contrast_limits": _apart(_range(snapshot.raw))}
+        raw = {"colormap": "gray", "contrast_limits": RAW_RANGE}
         channels = snapshot.channels
         raw_channels = [""]
         if len(snapshot.raw.data) > 1:

@@ -245,6 +245,10 @@ class TrainDock(QWidget):
         self.plot.set_losses([], [])
         self.controls.showRun(0, 0)
 
+    def _on_device(self, name: str) -> None:
+        if self._found is None and self.state is State.IDLE:
+            self.architecture.setDevice(name)
+
     def _on_trainer(self, trainer: TrainerConfig | None) -> None:
         if self._found is not None and trainer is not None and self.state is State.IDLE:
             self.controls.showRun(self._found.iteration or 0, trainer.iterations)
@@ -304,6 +308,7 @@ class TrainDock(QWidget):
         self.data.changed.connect(self._on_data)
         self.trainer.valueChanged.connect(self._on_trainer)
         self.trainer.device.failed.connect(self.notice.show_error)
+        self.trainer.device.valueChanged.connect(self._on_device)
         self.folder.looked.connect(self._on_folder)
         self.folder.failed.connect(self.notice.show_error)
         self.controls.start.connect(self.start)
