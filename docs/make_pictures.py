@@ -20,6 +20,9 @@ PICTURES = Path(__file__).with_name("pictures")
 PINNED_SCALE = 16.0
 """In nanometres: two voxels, a hard edge beside the soft one that is proposed."""
 
+STEPS_SHOWN = 250
+"""Steps after which the picture of the Train dock is taken."""
+
 SETTLED_SECONDS = 3.0
 """By then a preview of the sample is drawn."""
 
@@ -46,7 +49,7 @@ def draw_task(demo: Demo) -> None:
 def draw_training(demo: Demo, folder: Path) -> None:
     demo.start(folder)
     dock = demo.train_dock
-    demo.wait(lambda: dock.controls.bar.value() > 250, TRAINING_SECONDS, "training", dock)
+    demo.wait(lambda: len(dock.plot.history) > STEPS_SHOWN, TRAINING_SECONDS, "training", dock)
     demo.look_at_snapshot()
     demo.screenshot(PICTURES / "train-dock.png")
     demo.wait_for_training()

@@ -134,6 +134,7 @@ class TestPreview:
                 "The task has the channels few, rest, but --channel names",
             ),
             (["--channel", "few=x", "--channel", "rest"], "must be a name and whole numbers"),
+            (["--channel", "few=0", "--channel", "rest"], "few=0: ids of objects start at 1"),
         ],
     )
     def test_channels_that_do_not_fit_are_refused(

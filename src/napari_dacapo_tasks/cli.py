@@ -305,6 +305,8 @@ def _channels(task: TaskConfig, given: Sequence[str]) -> tuple[Channel, ...]:
             raise ConfigError(
                 f"--channel {text} must be a name and whole numbers, as in mito=1,2."
             ) from None
+        if any(one < 1 for one in ids[name]):
+            raise ConfigError(f"--channel {text}: ids of objects start at 1.")
     if set(ids) != set(names):
         said = f"--channel names {', '.join(ids)}" if ids else "there is no --channel"
         raise ConfigError(

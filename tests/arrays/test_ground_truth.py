@@ -104,6 +104,12 @@ def test_bool_ground_truth_is_read():
     np.testing.assert_array_equal(gt.data != 0, [[[True, False]]])
 
 
+@pytest.mark.parametrize("label", [0, -3])
+def test_background_and_negative_ids_are_no_objects(label):
+    with pytest.raises(ValidationError, match=f"label id {label} cannot be an object"):
+        Channel(name="a", labels=(2, label))
+
+
 def test_channels_need_different_names():
     with pytest.raises(ValidationError, match="two channels are named a"):
         LabelsConfig(channels=(Channel(name="a"), Channel(name="a", labels=(1,))))

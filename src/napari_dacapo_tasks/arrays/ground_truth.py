@@ -24,6 +24,13 @@ class Channel(BaseModel):
         default=(), description="Label ids of the channel's objects; none means all objects."
     )
 
+    @field_validator("labels")
+    @classmethod
+    def _ids_of_objects(cls, labels: tuple[int, ...]) -> tuple[int, ...]:
+        if any(label < 1 for label in labels):
+            raise ValueError(f"the label id {min(labels)} cannot be an object: ids start at 1")
+        return labels
+
     def select(self, labels: NDArray[Any]) -> NDArray[Any]:
         """Keep the ids of this channel, everything else becomes 0."""
         if not self.labels:

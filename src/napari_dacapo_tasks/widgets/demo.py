@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import napari
+import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
@@ -42,8 +43,8 @@ NETWORK = CNNectomeUNet(
 )
 """Small enough to learn on a laptop's processor while somebody watches."""
 
-ITERATIONS = 400
-LEARNING_RATE = 3e-3
+ITERATIONS = 450
+LEARNING_RATE = 2e-3
 BATCH_SIZE = 2
 """With a single small crop torch takes a convolution that is several times slower."""
 
@@ -197,7 +198,7 @@ class Demo:
         self.wait(lambda: dock.state is State.IDLE, TRAINING_SECONDS, "training", dock)
 
     def look_at_snapshot(self, name: str = "prediction") -> None:
-        """Show one layer of the snapshot over its raw data, filling the canvas."""
+        """Show one layer of the snapshot over its raw data, at the slice with most objects."""
         shown = self.shown(name, "(snapshot)")
         assert shown is not None, "training ends with a snapshot"
         for layer in self.viewer.layers:
@@ -205,6 +206,9 @@ class Demo:
         self.viewer.reset_view()
         whole, part = self.viewer.layers["raw"].extent.world, shown.extent.world
         middle = part.mean(axis=0)
+        truth = np.asarray(self.shown("target", "(snapshot)").data)
+        richest = int((truth > 0).sum(axis=(1, 2)).argmax())
+        middle[0] = shown.data_to_world((richest, 0, 0))[0]
         self.viewer.dims.point = middle
         camera = self.viewer.scene.camera
         camera.center = middle

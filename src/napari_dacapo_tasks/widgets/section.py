@@ -1,9 +1,9 @@
-"""A heading that opens and closes what stands beneath it."""
+"""What a dock is made of: headings that open and close what stands beneath them."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
 class Section(QWidget):
@@ -37,3 +37,20 @@ class Section(QWidget):
         arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
         self.heading.setArrowType(arrow)
         self._content.setVisible(opened)
+
+
+def scrolled(*sections: Section) -> QScrollArea:
+    """Put sections beneath each other, to be scrolled where a dock is too low for them."""
+    content = QWidget()
+    column = QVBoxLayout(content)
+    column.setContentsMargins(8, 4, 8, 8)
+    column.setSpacing(6)
+    for section in sections:
+        column.addWidget(section)
+    column.addStretch(1)
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(content)
+    return scroll

@@ -7,8 +7,8 @@ from typing import Any
 import napari.viewer
 from funlib.geometry import Roi
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.arrays import Array, Channel, LabelsConfig
 from napari_dacapo_tasks.errors import UserError
@@ -24,6 +24,7 @@ from napari_dacapo_tasks.widgets.notices import Notice
 from napari_dacapo_tasks.widgets.preview_layers import PreviewLayers
 from napari_dacapo_tasks.widgets.preview_panel import PreviewPanel
 from napari_dacapo_tasks.widgets.result_layers import Anchor
+from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.session import Session
 from napari_dacapo_tasks.widgets.statistics_panel import StatisticsPanel, without_objects
 from napari_dacapo_tasks.widgets.task_panel import TaskPanel, describe
@@ -96,25 +97,12 @@ class TaskDock(QWidget):
         return bool(super().event(event))
 
     def _lay_out(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(8, 4, 8, 8)
-        column.setSpacing(6)
-        for title, panel in (
-            ("Ground truth", self.ground_truth),
-            ("Task", self.task),
-            ("Preview", self.preview),
-            ("Statistics", self.statistics),
-        ):
-            heading = QLabel(f"<b>{title}</b>")
-            column.addWidget(heading)
-            column.addWidget(panel)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolled(
+            Section("Ground truth", self.ground_truth),
+            Section("Task", self.task),
+            Section("Preview", self.preview),
+            Section("Statistics", self.statistics),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.notice)

@@ -9,7 +9,7 @@ from typing import Any
 
 import napari.viewer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.errors import ConfigError, DeviceError, RunError, UserError
@@ -24,7 +24,7 @@ from napari_dacapo_tasks.widgets.notices import Notice
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.run_controls import RunControls, State
 from napari_dacapo_tasks.widgets.run_folder_panel import RunFolderPanel
-from napari_dacapo_tasks.widgets.section import Section
+from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
 from napari_dacapo_tasks.widgets.train_data_panel import TrainDataPanel
 from napari_dacapo_tasks.widgets.train_work import (
@@ -272,23 +272,12 @@ class TrainDock(QWidget):
     # Layout
 
     def _lay_out(self) -> None:
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(8, 4, 8, 8)
-        column.setSpacing(6)
-        for title, panel in (
-            ("Data", self.data),
-            ("Network", self.architecture),
-            ("Training", self.trainer),
-            ("Run folder", self.folder),
-        ):
-            column.addWidget(Section(title, panel))
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolled(
+            Section("Data", self.data),
+            Section("Network", self.architecture),
+            Section("Training", self.trainer),
+            Section("Run folder", self.folder),
+        )
         below = QWidget()
         bottom = QVBoxLayout(below)
         bottom.setContentsMargins(8, 4, 8, 8)
