@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from funlib.geometry import Coordinate
 from pydantic import (
@@ -54,6 +54,13 @@ class CNNectomeUNet(BaseModel, Architecture):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Kernels": ("kernel_size_down", "kernel_size_up", "padding"),
+        "Upsampling": ("upsample_factors", "constant_upsample"),
+        "Further layers": ("use_attention", "batch_norm"),
+    }
+    """Headings of the form, with the fields beneath them."""
 
     name: str = Field(
         default="unet",

@@ -38,7 +38,7 @@ class ArchitecturePanel(QWidget):
         self._proposed: CNNectomeUNet | None = None
         self._edited = False
         self._parameters: int | None = None
-        self.form = ConfigForm(CNNectomeUNet, hidden=HIDDEN)
+        self.form = ConfigForm(CNNectomeUNet, hidden=HIDDEN, collapsed=CNNectomeUNet.sections)
         self._summary = QLabel()
         self._summary.setWordWrap(True)
         self.shape_buttons = [QPushButton(), QPushButton()]

@@ -25,6 +25,8 @@ RAW_OPACITY = 0.5
 
 MIN_HEIGHT, USUAL_HEIGHT = 110, 190
 WIDTH = 320
+TICK_ROOM = 8
+"""Pixels, about half the height of a number."""
 
 COLOURS = {"dark": "#4fb3ff", "light": "#0b62a8"}
 
@@ -98,6 +100,8 @@ class LossPlot(QWidget):
         self._plot.setMinimumHeight(MIN_HEIGHT)
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
+        # Room for the upper half of a number at the axis's end, and the right half of one.
+        self._plot.getPlotItem().setContentsMargins(0, TICK_ROOM, TICK_ROOM, 0)
         self._plot.setLabel("bottom", "iteration")
         self._plot.setLabel("left", "loss")
         for side in ("bottom", "left"):
