@@ -20,7 +20,7 @@ PICTURES = Path(__file__).with_name("pictures")
 PINNED_SCALE = 16.0
 """In nanometres: two voxels, a hard edge beside the soft one that is proposed."""
 
-STEPS_SHOWN = 250
+STEPS_SHOWN = 430
 """Steps after which the picture of the Train dock is taken."""
 
 SETTLED_SECONDS = 3.0
