@@ -71,7 +71,10 @@ def _shared_pool() -> ThreadPoolExecutor:
 def _give_way() -> None:
     """Let a window's own thread go first, where threads have priorities of their own (Linux)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        # A process that gives way already may give way more, but not less.
+        niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 def _forget_pool() -> None:
