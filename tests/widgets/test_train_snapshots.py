@@ -212,3 +212,14 @@ def test_two_dimensions(qtbot: Any) -> None:
     layer = viewer.layers["prediction: mito (snapshot)"]
     np.testing.assert_allclose(layer.translate, (7, 9))
     assert [str(unit) for unit in layer.units] == ["pixel", "pixel"]
+
+
+def test_of_several_channels_one_is_seen_until_a_person_chooses(viewer: ViewerModel) -> None:
+    shown = SnapshotLayers(viewer)
+    anchor = Anchor.at_layer(viewer.layers["raw"])
+    shown.show(snapshot(channels=("a", "b")), anchor, (-1, 1))
+    first, second = (viewer.layers[f"prediction: {name} (snapshot)"] for name in "ab")
+    assert (first.visible, second.visible) == (True, False)
+    first.visible, second.visible = False, True
+    shown.show(snapshot(channels=("a", "b"), value=0.7), anchor, (-1, 1))
+    assert (first.visible, second.visible) == (False, True)

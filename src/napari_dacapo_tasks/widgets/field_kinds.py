@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from napari_dacapo_tasks.widgets.fields import (
@@ -25,6 +25,14 @@ ITEM, ROW, LEVEL = ",", ";", "|"
 
 EXAMPLES = ("1, 2, 2", "1, 2, 2; 1, 2, 2", "3, 3; 3, 3 | 3, 3")
 """What empty lines for numbers show, by depth."""
+
+BOUNDS: dict[str, Callable[[float, float], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+"""The rules that pydantic's fields have for numbers, by the name of what they compare with."""
 
 
 def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
@@ -129,11 +137,10 @@ def _within(field: FieldInfo) -> Steppable:
 
     def can_be(number: float) -> bool:
         return all(
-            (not isinstance(bound, Gt) or number > bound.gt)  # type: ignore[operator]
-            and (not isinstance(bound, Ge) or number >= bound.ge)  # type: ignore[operator]
-            and (not isinstance(bound, Lt) or number < bound.lt)  # type: ignore[operator]
-            and (not isinstance(bound, Le) or number <= bound.le)  # type: ignore[operator]
-            for bound in field.metadata
+            holds(number, getattr(rule, name))
+            for rule in field.metadata
+            for name, holds in BOUNDS.items()
+            if hasattr(rule, name)
         )
 
     return can_be

@@ -135,7 +135,9 @@ class ResultLayers:
             return
         for index, (channel, values) in enumerate(zip(channels, array.data, strict=True)):
             full = f"{name}: {channel} {suffix}" if channel else f"{name} {suffix}"
-            self.show(f"{name} {index}", full.strip(), values, geometry.layer_options(), look)
+            # Channels upon each other cannot be told apart: the first is seen until one chooses.
+            seen = look if index == 0 else {**look, "visible": False}
+            self.show(f"{name} {index}", full.strip(), values, geometry.layer_options(), seen)
 
     def show(
         self,
