@@ -133,6 +133,8 @@ def preview(
     else:
         for one in result.statistics:
             print(_sentence(one))
+        for notice in result.notices:
+            print(notice)
         print(f"Wrote {', '.join(images)} to {out}.")
 
 
@@ -293,7 +295,11 @@ def _ground_truth(
 
 def _channels(task: TaskConfig, given: Sequence[str]) -> tuple[Channel, ...]:
     """Read which label ids each channel of the task has."""
-    names = task.task_type(task).channels
+    names = task.ground_truth_channels
+    if not task.has_channels() and given:
+        raise ConfigError(
+            f"The task {task.name} learns all labels at once: leave --channel {given[0]} out."
+        )
     if not given and len(names) == 1:
         return (Channel(name=names[0]),)
     ids: dict[str, tuple[int, ...]] = {}
@@ -336,12 +342,10 @@ def _returned(steps: Generator[float, None, Result], line: ProgressLine) -> Resu
 
 
 def _sentence(one: ChannelStatistics) -> str:
-    def share(value: float | None) -> str:
-        return "unknown" if value is None else f"{value:.1%}"
-
-    text = f"{one.channel}: {share(one.foreground)} foreground, {share(one.unknown)} unknown"
-    if one.dropped is not None:
-        text += f", {share(one.dropped)} dropped by a mask"
+    text = (
+        f"{one.channel}: {one.foreground:.1%} foreground, {one.unknown:.1%} unknown, "
+        f"{one.dropped:.1%} left out"
+    )
     if one.weight_range is not None:
         text += ", weights {:.3g} to {:.3g}".format(*one.weight_range)
     return text

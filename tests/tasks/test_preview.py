@@ -78,7 +78,7 @@ def test_statistics_are_those_of_the_maps(blobs):
 def test_without_the_distance_mask_nothing_is_dropped(blobs):
     result = last(CONFIG.model_copy(update={"mask_distances": False}), truth(blobs))
     assert result.masks == {}
-    assert result.statistics[0].dropped is None
+    assert result.statistics[0].dropped == 0
     assert (result.weight.data > 0).all()
 
 
@@ -109,7 +109,7 @@ def test_a_channel_without_objects_is_said_and_shown():
     result = last(CONFIG, truth(np.zeros((8, 8, 8), np.uint8)))
     assert result.statistics[0].foreground == 0
     assert (result.target.data < 0).all()
-    assert result.notices == ("Channel a has no object in this region.",)
+    assert result.notices == ("There is no object of a in this region.",)
 
 
 @pytest.mark.parametrize(

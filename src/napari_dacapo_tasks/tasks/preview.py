@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import GroundTruth, NumpyArray
 from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.tasks.predictors.predictor import Composite
 from napari_dacapo_tasks.tasks.task import TaskConfig
 
 HISTOGRAM_BINS = 64
@@ -43,12 +44,12 @@ class ChannelStatistics:
     channel
         Its name.
     foreground
-        Share of objects among the known voxels; None where nothing is known.
+        Share of the known voxels whose target is above 0: objects, or neighbours in one object.
     unknown
         Share of voxels about which nothing is known.
     dropped
-        Share of the known voxels that a further mask (the distance mask) leaves out; None where
-        nothing is known or the task has no such mask.
+        Share of the known voxels that have no weight: the distance mask leaves them out, the
+        partner of an affinity is unknown, or the label is none of the classes.
     weight_range
         Lowest and highest weight that is not 0; None where no voxel counts.
     histogram
@@ -56,29 +57,35 @@ class ChannelStatistics:
     """
 
     channel: str
-    foreground: float | None
+    foreground: float
     unknown: float
-    dropped: float | None
+    dropped: float
     weight_range: tuple[float, float] | None
     histogram: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Target, weight and masks of one region, all of the shape ``(channels, z, y, x)``.
+    """Target, weight and masks of one region.
 
     Attributes
     ----------
     roi
         The region, in steps of the ground truth's grid.
     channels
-        A name for each channel.
+        A name for each channel of the target.
+    gt
+        Ids, of the shape ``(channels of the ground truth, z, y, x)``.
+    known
+        Without channels; 1 where the ground truth is known.
     target, weight
-        float32.
+        Of the shape ``(channels, z, y, x)``; the weight is float32, the target may be uint8.
     masks
-        uint8, by name, such as ``"distance mask"``.
-    target_range
-        Lowest and highest value that a target can have.
+        uint8, by name, such as ``"distance mask"``; they may have fewer channels.
+    target_ranges
+        Lowest and highest value that each channel of the target can have.
+    composites
+        Channels that are worth seeing together.
     statistics
         One per channel.
     seconds
@@ -89,18 +96,21 @@ class Preview:
 
     roi: Roi
     channels: list[str]
+    gt: NumpyArray
+    known: NumpyArray
     target: NumpyArray
     weight: NumpyArray
     masks: dict[str, NumpyArray]
-    target_range: tuple[float, float]
+    target_ranges: list[tuple[float, float]]
+    composites: list[Composite]
     statistics: list[ChannelStatistics]
     seconds: float
     notices: tuple[str, ...] = ()
 
     @property
     def bin_edges(self) -> NDArray[np.float64]:
-        """Edges of the histograms' bins, `HISTOGRAM_BINS` + 1 long."""
-        return np.linspace(*self.target_range, HISTOGRAM_BINS + 1)
+        """Edges of the bins of all histograms, `HISTOGRAM_BINS` + 1 long."""
+        return np.linspace(*_overall(self.target_ranges), HISTOGRAM_BINS + 1)
 
 
 def preview(
@@ -136,8 +146,10 @@ def preview(
 
     yield PreviewProgress(0.0, "Reading the ground truth")
     gt, mask = ground_truth.read(roi.grow(context, context).intersect(labels.roi))
-    known = mask[roi] != 0
-    if not known.any():
+    known = mask.crop(roi)
+    is_known = known.data != 0
+    number_known = np.count_nonzero(is_known)
+    if not number_known:
         raise DataError(
             "Nothing is known in this region: the mask and the labels that stand for unknown "
             "leave no voxel."
@@ -147,44 +159,48 @@ def preview(
     yield PreviewProgress(0.6, "Making the weight")
     weighting = predictor.weigh(gt, target, mask)
     yield PreviewProgress(0.9, "Counting")
-    low, high = predictor.target_range
+    gt = gt.crop(roi)
+    limits = _overall(predictor.target_ranges)
     statistics = []
-    foreground = gt[roi] != 0
-    for index, channel in enumerate(task.channels):
-        weight = weighting.weight.data[index]
+    for channel, values, weight in zip(
+        task.channels, target.data, weighting.weight.data, strict=True
+    ):
         counted = weight > 0
-        values = target.data[index][counted]
-        # Channels of a task may outnumber those of the ground truth (several per class).
-        objects = foreground[index % len(foreground)]
-        trusted = known
-        for more in weighting.masks.values():
-            trusted = trusted & (more.data[index] != 0)
         statistics.append(
             ChannelStatistics(
                 channel=channel,
-                foreground=float(objects[known].mean()),
-                unknown=float(1 - known.mean()),
-                dropped=float(1 - trusted.sum() / known.sum()) if weighting.masks else None,
+                foreground=float(np.count_nonzero((values > 0) & is_known) / number_known),
+                unknown=1 - number_known / is_known.size,
+                dropped=1 - np.count_nonzero(counted) / number_known,
                 weight_range=_range(weight[counted]),
-                histogram=np.histogram(values, HISTOGRAM_BINS, (low, high))[0],
+                histogram=np.histogram(values[counted], HISTOGRAM_BINS, limits)[0],
             )
         )
+    empty = [
+        f"There is no object of {name} in this region."
+        for name, ids in zip(config.ground_truth_channels, gt.data, strict=True)
+        if not (ids.astype(bool) & is_known).any()
+    ]
     yield Preview(
         roi=roi,
         channels=task.channels,
+        gt=gt,
+        known=known,
         target=target,
         weight=weighting.weight,
         masks=weighting.masks,
-        target_range=(low, high),
+        target_ranges=predictor.target_ranges,
+        composites=predictor.composites,
         statistics=statistics,
         seconds=perf_counter() - begun,
-        notices=tuple(
-            f"Channel {one.channel} has no object in this region."
-            for one in statistics
-            if one.foreground == 0
-        ),
+        notices=(*empty, *weighting.notices),
     )
 
 
 def _range(values: NDArray[Any]) -> tuple[float, float] | None:
     return (float(values.min()), float(values.max())) if values.size else None
+
+
+def _overall(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Give the range that holds all ranges."""
+    return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -14,11 +14,39 @@ from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
 
 if TYPE_CHECKING:
     from napari_dacapo_tasks.architectures import Architecture, Model
+    from napari_dacapo_tasks.tasks.evaluators.evaluator import Evaluator
     from napari_dacapo_tasks.tasks.losses.loss import Loss
+    from napari_dacapo_tasks.tasks.post_processors.post_processor import (
+        PostProcessor,
+        PostProcessorParameters,
+    )
     from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
 
 WORLD: JsonDict = {"unit": "world"}
 """``json_schema_extra`` of a field that is a length in nanometres (voxels without a unit)."""
+
+
+LABELS = "labels"
+"""Name of the only channel of a ground truth whose labels are one volume of ids or classes."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from predictions of a task to segmentations.
+
+    Attributes
+    ----------
+    title
+        Name for people.
+    post_processor
+        Makes the segmentation.
+    evaluator
+        Scores it.
+    """
+
+    title: str
+    post_processor: PostProcessor[Any]
+    evaluator: Evaluator
 
 
 @dataclass(frozen=True)
@@ -67,9 +95,19 @@ class TaskConfig(BaseModel, ABC):
     def propose(cls, channels: Sequence[str], measured: Measured) -> Self:
         """Give parameters that fit the data: what the form starts from and resets to."""
 
-    @abstractmethod
+    @property
+    def ground_truth_channels(self) -> list[str]:
+        """Names of the channels of the ground truth: one of all labels, unless they are chosen."""
+        return [LABELS]
+
+    @classmethod
+    def has_channels(cls) -> bool:
+        """Whether the channels of the ground truth are chosen, each with label ids of its own."""
+        return "channels" in cls.model_fields
+
     def with_channels(self, channels: Sequence[str]) -> Self:
-        """Give the same parameters for other channels."""
+        """Give the same parameters for other channels, where these are chosen."""
+        return self
 
     def verify(self) -> tuple[bool, str]:
         """Say whether the task can be trained, and why not."""
@@ -86,7 +124,7 @@ class TaskConfig(BaseModel, ABC):
 
 
 class Task(ABC):
-    """A predictor with its loss.
+    """A predictor with its loss, and the ways from predictions to segmentations and scores.
 
     Parameters
     ----------
@@ -106,8 +144,28 @@ class Task(ABC):
 
     @property
     @abstractmethod
+    def methods(self) -> Sequence[Method]:
+        """Ways from a prediction to a scored segmentation, the usual one first."""
+
+    @property
+    def post_processor(self) -> PostProcessor[Any]:
+        """That of the usual method."""
+        return self.methods[0].post_processor
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """That of the usual method."""
+        return self.methods[0].evaluator
+
+    @property
+    def parameters(self) -> list[PostProcessorParameters]:
+        """What a sweep of the post-processor tries."""
+        return list(self.post_processor.enumerate_parameters())
+
+    @property
     def channels(self) -> list[str]:
         """Names of the channels of target and prediction."""
+        return self.predictor.target_channels
 
     def create_model(self, architecture: Architecture) -> Model:
         """Put the head of this task on an architecture; imports torch."""

@@ -189,8 +189,8 @@ def _parts(preview: Preview) -> Iterator[tuple[str, NumpyArray, dict[str, Any]]]
         "target",
         preview.target,
         {
-            "colormap": target_colormap(preview.target_range),
-            "contrast_limits": preview.target_range,
+            "colormap": target_colormap(preview.target_ranges[0]),
+            "contrast_limits": preview.target_ranges[0],
             "opacity": TARGET_OPACITY,
             "visible": True,
         },

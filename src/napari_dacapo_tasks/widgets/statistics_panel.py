@@ -18,9 +18,10 @@ from napari_dacapo_tasks.widgets.histogram import Histogram
 
 COLUMNS = {
     "Channel": "Name of the channel",
-    "Objects": "Share of objects among the known voxels",
+    "Positive": "Share of known voxels with a target above 0: objects, or joined neighbours",
     "Unknown": "Share of voxels about which nothing is known",
-    "Dropped": "Share of known voxels that the distance mask leaves out",
+    "Dropped": "Share of known voxels without weight: the distance mask leaves them out, the "
+    "partner of an affinity is unknown, or the label is none of the classes",
     "Weight": "Lowest and highest weight of the voxels that count",
 }
 MOST_ROWS_SHOWN = 8
@@ -90,12 +91,6 @@ class StatisticsPanel(QWidget):
         self.table.setFixedHeight(height + 2 * self.table.frameWidth() + 2)
 
 
-def without_objects(preview: Preview) -> str:
-    """Say which channels have no object in the region; empty where all have some."""
-    names = [one.channel for one in preview.statistics if not one.foreground]
-    return f"There is no object of {', '.join(names)} in this region." if names else ""
-
-
 def _summary(preview: Preview) -> str:
     shape = " x ".join(str(length) for length in preview.target.shape)
     return f"{shape} voxels in {preview.seconds:.2g} s"
@@ -117,5 +112,5 @@ def _row(statistics: ChannelStatistics) -> tuple[str, ...]:
     )
 
 
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None else f"{100 * share:.1f}%"
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

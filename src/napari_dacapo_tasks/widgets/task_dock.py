@@ -26,7 +26,7 @@ from napari_dacapo_tasks.widgets.preview_panel import PreviewPanel
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.session import Session
-from napari_dacapo_tasks.widgets.statistics_panel import StatisticsPanel, without_objects
+from napari_dacapo_tasks.widgets.statistics_panel import StatisticsPanel
 from napari_dacapo_tasks.widgets.task_panel import TaskPanel, describe
 from napari_dacapo_tasks.widgets.view_box import box_near_view
 from napari_dacapo_tasks.widgets.workers import Job
@@ -266,7 +266,7 @@ class TaskDock(QWidget):
         self.layers.show(preview, request.anchor)
         self.statistics.show_preview(preview)
         self.preview.pin_button.setEnabled(True)
-        remark = without_objects(preview)
+        remark = " ".join(preview.notices)
         if remark:
             self.notice.show_info(remark)
         elif self._preview_spoke:

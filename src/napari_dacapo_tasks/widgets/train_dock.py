@@ -165,7 +165,7 @@ class TrainDock(QWidget):
                 self._opened = True
                 self.folder.showTraining()
                 task = event.run.config.task
-                self._target_range = task.task_type(task).predictor.target_range
+                self._target_range = task.task_type(task).predictor.target_ranges[0]
             case Started():
                 self.controls.showRun(event.iteration, event.iterations, f"on {event.device}")
                 self.architecture.setParameters(event.parameters)

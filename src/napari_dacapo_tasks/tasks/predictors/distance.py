@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from funlib.geometry import Coordinate, Roi
+from funlib.geometry import Coordinate
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
@@ -15,7 +15,13 @@ from napari_dacapo_tasks.arrays.array_types import DistanceArray
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics import distances as numerics
 from napari_dacapo_tasks.numerics.balance import ClassCounts, balance_weights
-from napari_dacapo_tasks.tasks.predictors.predictor import Predictor, Weighting
+from napari_dacapo_tasks.tasks.predictors.predictor import (
+    Predictor,
+    Weighting,
+    like,
+    target_of,
+    with_channels,
+)
 
 if TYPE_CHECKING:
     from napari_dacapo_tasks.architectures import Architecture, Model
@@ -60,9 +66,9 @@ class DistancePredictor(Predictor[ClassCounts]):
         self.clipmax = clipmax
 
     @property
-    def embedding_dims(self) -> int:
-        """Number of channels of the target."""
-        return len(self.channels)
+    def target_channels(self) -> list[str]:
+        """The names of the channels."""
+        return list(self.channels)
 
     def create_model(self, architecture: Architecture) -> Model:
         """Put a 1x1 convolution to one number per channel on an architecture."""
@@ -98,8 +104,7 @@ class DistancePredictor(Predictor[ClassCounts]):
                 f"The ground truth has {len(values)} channels, but the task has "
                 f"{self.embedding_dims} ({', '.join(self.channels)})."
             )
-        space = [name for name in gt.axes if name != "c"]
-        return NumpyArray.from_np_array(values, gt.roi, gt.voxel_size, ["c", *space], gt.unit)
+        return target_of(gt, values)
 
     def weigh(
         self,
@@ -111,17 +116,17 @@ class DistancePredictor(Predictor[ClassCounts]):
         """Balance foreground and background over what is known and not too near the border."""
         roi = target.roi
         known = mask[roi] != 0  # any other value is known, and weighs the same
-        labels = _with_channels(gt[roi], gt.dims) != 0
-        masks = [np.broadcast_to(_with_channels(known, gt.dims), labels.shape)]
+        labels = with_channels(gt[roi], gt.dims) != 0
+        masks = [np.broadcast_to(with_channels(known, gt.dims), labels.shape)]
         shown = {}
         if self.mask_distances:
             trusted = self._trusted(target, mask)
             masks.append(trusted)
-            shown["distance mask"] = self._like(target, trusted)
+            shown["distance mask"] = like(target, trusted)
         weight, counts = balance_weights(
             labels, 2, masks, moving_class_counts, self.clipmin, self.clipmax
         )
-        return Weighting(self._like(target, weight), counts, shown)
+        return Weighting(like(target, weight), counts, shown)
 
     def padding(self, gt_voxel_size: Coordinate) -> Coordinate:
         """Give the context on each side, in grid steps, rounded up to whole voxels."""
@@ -134,9 +139,9 @@ class DistancePredictor(Predictor[ClassCounts]):
         return DistanceArray(self.channels)
 
     @property
-    def target_range(self) -> tuple[float, float]:
+    def target_ranges(self) -> list[tuple[float, float]]:
         """Lowest and highest value of tanh."""
-        return (-1.0, 1.0)
+        return [(-1.0, 1.0)] * len(self.channels)
 
     def process(
         self,
@@ -161,7 +166,7 @@ class DistancePredictor(Predictor[ClassCounts]):
         numpy.ndarray
             float32, of shape ``(c, z, y, x)``.
         """
-        channels = _with_channels(labels, len(voxel_size))
+        channels = with_channels(labels, len(voxel_size))
         result = np.empty(channels.shape, np.float32)
         for channel, made in zip(channels, result, strict=True):
             if normalize is None:
@@ -219,14 +224,4 @@ class DistancePredictor(Predictor[ClassCounts]):
         made = self.create_distance_mask(
             values, mask[around], target.voxel_size, "tanh", self.scale_factor
         )
-        return self._like(target, made, around)[target.roi]
-
-    @staticmethod
-    def _like(target: NumpyArray, values: NDArray[Any], roi: Roi | None = None) -> NumpyArray:
-        return NumpyArray.from_np_array(
-            values, roi or target.roi, target.voxel_size, target.axes, target.unit
-        )
-
-
-def _with_channels(values: NDArray[Any], dims: int) -> NDArray[Any]:
-    return values if values.ndim == dims + 1 else values[np.newaxis]
+        return like(target, made, around)[target.roi]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from funlib.geometry import Coordinate
+import numpy as np
+from funlib.geometry import Coordinate, Roi
+from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.arrays.array_types import ArrayType
 
 if TYPE_CHECKING:
@@ -30,11 +34,34 @@ class Weighting(Generic[Counts]):
         Running class counts, to pass in with the next crop.
     masks
         Other maps worth seeing, by name, such as the distance mask.
+    notices
+        What the person should know of it, a sentence each.
     """
 
     weight: NumpyArray
     counts: Counts
     masks: dict[str, NumpyArray] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Channels of a target that are seen together in one picture.
+
+    Attributes
+    ----------
+    name
+        What the picture shows.
+    channels
+        Indices of two or three channels, shown as red, green and blue; or of any number of
+        channels that exclude each other, a colour each.
+    exclusive
+        Whether they exclude each other, as classes do.
+    """
+
+    name: str
+    channels: tuple[int, ...]
+    exclusive: bool = False
 
 
 class Predictor(ABC, Generic[Counts]):
@@ -95,5 +122,38 @@ class Predictor(ABC, Generic[Counts]):
 
     @property
     @abstractmethod
-    def target_range(self) -> tuple[float, float]:
-        """Lowest and highest value that a target can have."""
+    def target_channels(self) -> list[str]:
+        """Names of the channels of target and prediction."""
+
+    @property
+    @abstractmethod
+    def target_ranges(self) -> list[tuple[float, float]]:
+        """Lowest and highest value that each channel of a target can have."""
+
+    @property
+    def composites(self) -> list[Composite]:
+        """Channels that are worth seeing together."""
+        return []
+
+    @property
+    def embedding_dims(self) -> int:
+        """Number of channels of target and prediction."""
+        return len(self.target_channels)
+
+
+def with_channels(values: NDArray[Any], dims: int) -> NDArray[Any]:
+    """Give values of so many spatial axes a channel axis, where they have none."""
+    return values if values.ndim == dims + 1 else values[np.newaxis]
+
+
+def like(target: NumpyArray, values: NDArray[Any], roi: Roi | None = None) -> NumpyArray:
+    """Place values ``(c, z, y, x)`` as a target lies, or in another region of its grid."""
+    return NumpyArray.from_np_array(
+        values, roi or target.roi, target.voxel_size, target.axes, target.unit
+    )
+
+
+def target_of(gt: Array, values: NDArray[Any]) -> NumpyArray:
+    """Place a target ``(c, z, y, x)`` where its ground truth lies."""
+    axes: Sequence[str] = [CHANNEL, *(name for name in gt.axes if name != CHANNEL)]
+    return NumpyArray.from_np_array(values, gt.roi, gt.voxel_size, axes, gt.unit)
