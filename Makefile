@@ -41,8 +41,9 @@ format: environment ## Put the code in shape.
 	$(BIN)/python -m ruff format .
 
 bench: environment window ## Measure beside DaCapo (CONTRIBUTING.md says how).
-	$(BIN)/python benchmarks/distance.py $(ARGS)
+	$(BIN)/python benchmarks/tasks.py $(ARGS)
 	$(SCREEN) $(BIN)/python benchmarks/live_preview.py --write
+	$(SCREEN) $(BIN)/python benchmarks/heartbeat.py --write
 
 docs: environment window ## Write the table of parameters, and draw the pictures from the running program.
 	$(BIN)/python docs/make_reference.py

@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.tasks import TASKS
-from napari_dacapo_tasks.tasks.task import WORLD
+from napari_dacapo_tasks.tasks.task import is_length
 
 PAGE = Path(__file__).with_name("parameters.md")
 
@@ -36,7 +36,7 @@ def page() -> str:
 def _table(config: type[BaseModel]) -> str:
     rows = ["| parameter | default | bounds | what it does |", "|---|---|---|---|"]
     for name, field in config.model_fields.items():
-        unit = " (length)" if field.json_schema_extra == WORLD else ""
+        unit = " (length)" if is_length(field) else ""
         bounds = " and ".join(
             f"{word} {getattr(rule, key):g}"
             for rule in field.metadata

@@ -17,6 +17,13 @@ from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.cli import main
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.tasks import (
+    AffinitiesTaskConfig,
+    HotDistanceTaskConfig,
+    InnerDistanceTaskConfig,
+    OneHotTaskConfig,
+    PretrainedTaskConfig,
+)
 from napari_dacapo_tasks.tasks.files import save_task
 from napari_dacapo_tasks.tasks.preview import preview
 
@@ -197,6 +204,121 @@ class TestNew:
         assert error == "There is nothing at gone.zarr: check the path.\n"
 
 
+LENGTHS = {"scale_factor": 24, "clip_distance": 80, "tol_distance": 16}
+KINDS = [
+    InnerDistanceTaskConfig(name="inner", channels=["balls"], **LENGTHS),
+    HotDistanceTaskConfig(name="hot", channels=["few", "rest"], **LENGTHS),
+    OneHotTaskConfig(name="classes", classes=["background", "first", "second"]),
+    AffinitiesTaskConfig(name="offsets", neighborhood=[(1, 0, 0), (0, -1, 0), (0, 0, 20)]),
+    AffinitiesTaskConfig(
+        name="shapes", neighborhood=[(1, 0, 0), (0, 1, 0)], lsds=True, num_lsd_voxels=2
+    ),
+]
+EVERY_KIND = pytest.mark.parametrize("task", KINDS, ids=lambda task: task.name)
+
+
+class TestEveryKindOfTask:
+    @staticmethod
+    def channels(task):
+        return ["--channel", "few=1,2", "--channel", "rest"] if task.name == "hot" else []
+
+    @EVERY_KIND
+    def test_preview(self, command, files, task):
+        save_task(task, files["task"])
+        code, said, error = command(
+            "preview", files["task"], files["gt"], files["out"], *self.channels(task), "--json"
+        )
+        assert code == 0, error
+        result = json.loads(said)
+        names = task.task_type(task).channels
+        assert [one["channel"] for one in result["channels"]] == names
+        target = open_array(files["out"] / "target")
+        assert target.num_channels == open_array(files["out"] / "weight").num_channels == len(names)
+        assert target[target.roi].max() <= 1
+
+    @EVERY_KIND
+    def test_new_and_train(self, new, command, files, task):
+        save_task(task, files["task"])
+        given = [*self.channels(task), "--set", "trainer.iterations=2"]
+        code, _, error = new(*given)
+        assert code == 0, error
+        assert RunFolder.open(files["run"]).config.task == task
+        code, said, error = command("train", files["run"], "--json")
+        assert code == 0, error
+        assert json.loads(said)["finished"] is True
+
+    def test_a_run_begins_with_the_weights_of_another(self, new, command, files, tmp_path):
+        save_task(KINDS[0], files["task"])
+        new("--set", "trainer.iterations=1")
+        assert command("train", files["run"])[0] == 0
+        weights = files["run"] / "checkpoints/000001.pt"
+        pretrained = PretrainedTaskConfig(name="p", sub_task_config=KINDS[2], weights=weights)
+        save_task(pretrained, files["task"])
+        files["run"] = tmp_path / "second"
+        code, _, error = new()
+        assert code == 1
+        assert "1.weight is (1, " in error
+        assert not files["run"].exists()
+        code, _, error = new("--set", "task.new_head=true", "--set", "trainer.iterations=2")
+        assert code == 0, error
+        code, said, error = command("train", files["run"])
+        assert code == 0, error
+        assert said.startswith("Finished at iteration 2")
+        assert "The head of the network starts anew (1.weight, 1.bias)" in error
+
+    @pytest.mark.parametrize("wrapped", [False, True])
+    def test_ids_of_channels_are_for_tasks_that_choose_them(self, command, files, wrapped):
+        task = KINDS[2]
+        if wrapped:
+            task = PretrainedTaskConfig(name="classes", sub_task_config=task, weights="w.pt")
+        save_task(task, files["task"])
+        code, _, error = command(
+            "preview", files["task"], files["gt"], files["out"], "--channel", "few=1"
+        )
+        assert code == 1
+        assert error == "The task classes learns all labels at once: leave --channel few=1 out.\n"
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ("task.neighborhood=[[1,0],[0,1]]", "offsets of 2 axes"),
+            ("task.neighborhood=[[0,0,40]]", "reaches beyond labels"),
+            ("task.neighborhood=[]", "neighborhood: there is no offset"),
+            ("task.neighborhood=[[1,0,0]", "task.neighborhood is no list that can be read"),
+            ("task.neighbourhood=[[1,0,0]]", "did you mean task.neighborhood?"),
+            (
+                "task.neighborhood=[!!python/object/apply:os.abort []]",
+                "is no list that can be read",
+            ),
+        ],
+    )
+    def test_offsets_that_are_refused_leave_nothing(self, new, files, change, sentence):
+        save_task(KINDS[3], files["task"])
+        code, said, error = new("--set", change)
+        assert (code, said) == (1, "")
+        assert sentence in error
+        assert error.count("\n") == 1
+        assert not files["run"].exists()
+
+    def test_parameters_of_a_task_can_be_set(self, new, files):
+        save_task(KINDS[3], files["task"])
+        changes = ["task.neighborhood=[[1,0,0],[0,1,0]]", "task.background_as_object=true"]
+        code, _, error = new(*(part for change in changes for part in ("--set", change)))
+        assert code == 0, error
+        task = RunFolder.open(files["run"]).config.task
+        assert task.neighborhood == [(1, 0, 0), (0, 1, 0)]
+        assert task.background_as_object
+
+    def test_channels_that_are_set_are_those_of_the_ground_truth(self, new, files, small_task):
+        save_task(small_task, files["task"])
+        code, _, error = new(
+            "--set", "task.channels=[few, rest]", "--channel", "few=1,2", "--channel", "rest"
+        )
+        assert code == 0, error
+        config = RunFolder.open(files["run"]).config
+        assert config.task.channels == config.data.labels.channel_names == ["few", "rest"]
+
+
 class TestTrain:
     def test_starts_and_goes_on(self, new, command, files):
         new("--set", "trainer.iterations=2")
@@ -276,23 +398,30 @@ class TestUsage:
             assert "--json" in said
 
 
-def test_only_training_imports_torch(files):
-    options = ["--task", files["task"], "--raw", files["raw"], "--gt", files["gt"], *SMALL]
-    verbs = (
-        ["preview", files["task"], files["gt"], files["out"]],
-        ["new", files["run"], *options],
+def test_only_training_imports_torch(files, small_task, tmp_path):
+    label_tasks = [task for task in KINDS if not task.has_channels()]
+    pretrained = PretrainedTaskConfig(name="p", sub_task_config=small_task, weights="gone.pt")
+    verbs = []
+    for task in (small_task, KINDS[0], *label_tasks, pretrained):
+        save_task(task, tmp_path / f"{task.name}.yaml")
+        out = tmp_path / f"{task.name}.zarr"
+        verbs.append(["preview", tmp_path / f"{task.name}.yaml", files["gt"], out])
+    for task in (small_task, *label_tasks):
+        options = ["--task", tmp_path / f"{task.name}.yaml", "--raw", files["raw"]]
+        verbs.append(["new", tmp_path / task.name, *options, "--gt", files["gt"], *SMALL])
+    code = (
+        "import sys\n"
+        "from napari_dacapo_tasks.cli import main\n"
+        f"for verb in {[[*map(str, verb)] for verb in verbs]!r}:\n"
+        "    sys.argv = ['', *verb]\n"
+        "    try:\n        main()\n"
+        "    except SystemExit as end:\n        assert not end.code, (verb, end.code)\n"
+        "    print(verb[0], 'torch' in sys.modules, 'napari' in sys.modules)"
     )
-    for verb in verbs:
-        code = (
-            "import sys\n"
-            "from napari_dacapo_tasks.cli import main\n"
-            f"sys.argv = {['', *map(str, verb)]!r}\n"
-            "try:\n    main()\n"
-            "except SystemExit as end:\n    assert not end.code, end.code\n"
-            "print('torch' in sys.modules, 'napari' in sys.modules)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done.stdout.splitlines()[-1] == "False False", done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
+    assert found == [f"{verb[0]} False False" for verb in verbs]
 
 
 @pytest.mark.skipif(not FIB25.exists(), reason="the volume ../shared/data/fib25.ome.zarr is absent")

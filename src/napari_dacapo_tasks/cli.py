@@ -1,7 +1,8 @@
 """The command ``napari-dacapo-tasks``: what the docks do, without a screen.
 
 Each verb is one public function. Refusals are one sentence on standard error and exit code 1,
-wrong usage is exit code 2. Only ``train`` and ``demo`` import torch.
+wrong usage is exit code 2. Only ``train`` and ``demo`` import torch, and ``new`` where a task
+begins with trained weights.
 """
 
 from __future__ import annotations
@@ -160,10 +161,11 @@ def new(
     from napari_dacapo_tasks.runs.fit import propose_architecture
 
     overrides = _overrides(changes)
-    config = load_task(task)
+    of_task = {name: overrides.pop(name) for name in [*overrides] if name.startswith("task.")}
+    config: Any = overridden({"task": load_task(task)}, of_task)["task"]  # it names the channels
     volume = open_array(raw)
     truth = _ground_truth(config, gt, mask, channel, zero_is_unlabelled, ignore_label)
-    proposed = {
+    proposed: dict[str, Any] = {
         "task": config,
         "architecture": propose_architecture(volume, truth, overrides.get("trainer.device", "")),
         "trainer": TrainerConfig(),

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet, Model, load_weights
-from napari_dacapo_tasks.architectures.weights import read_checkpoint
+from napari_dacapo_tasks.architectures.weights import check_weights, read_checkpoint
 from napari_dacapo_tasks.errors import ConfigError, DataError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -74,17 +74,28 @@ def test_missing_and_surplus_layers_are_named():
         load_weights(model(), {"model": {**weights, "2.bias": torch.zeros(1)}})
 
 
-def test_a_new_head_stays_fresh_and_is_said():
-    wider = model(channels=4)
-    head = state(wider)["1.weight"]
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_new_head_stays_fresh_and_is_said(channels):
+    """Whatever its width: the head of another task may have just as many channels."""
+    made = model(channels)
+    before, wanted = state(made), read_checkpoint(CHECKPOINT)["model"]
+    assert load_weights(made, CHECKPOINT, new_head=True) == ["1.weight", "1.bias"]
+    for name, tensor in state(made).items():
+        assert torch.equal(tensor, (before if name.startswith("1.") else wanted)[name]), name
+
+
+def test_a_head_that_does_not_fit_is_refused_with_what_to_do():
     with pytest.raises(
-        ConfigError, match=r"1\.weight is \(1, 6, 1, 1\) and should be \(4, 6, 1, 1\)"
+        ConfigError,
+        match=r"1\.weight is \(1, 6, 1, 1\) and should be \(4, 6, 1, 1\); 1\.bias .* Choose the "
+        r"parameters that it was trained with, or start the head anew\.$",
     ):
-        load_weights(wider, CHECKPOINT)
-    assert load_weights(wider, CHECKPOINT, new_head=True) == ["1.weight", "1.bias"]
-    found, wanted = state(wider), read_checkpoint(CHECKPOINT)["model"]
-    assert torch.equal(found["1.weight"], head)
-    assert same(found, {k: v for k, v in wanted.items() if k.startswith("0.")})
+        load_weights(model(channels=4), CHECKPOINT)
+
+
+def test_a_head_of_more_layers_is_left_out_too():
+    weights = {**read_checkpoint(CHECKPOINT)["model"], "1.0.weight": torch.zeros(3)}
+    assert load_weights(model(), {"model": weights}, new_head=True) == ["1.weight", "1.bias"]
 
 
 def test_a_new_head_is_no_excuse_for_another_body():
@@ -129,6 +140,39 @@ def test_a_file_that_was_cut_short_is_said_to_be(tmp_path, kept):
     with pytest.raises(DataError, match=r"cut\.pt is no whole checkpoint of PyTorch"):
         load_weights(untouched, tmp_path / "cut.pt")
     assert same(state(untouched), before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_with_the_layer(value):
+    weights = read_checkpoint(CHECKPOINT)["model"]
+    weights["1.bias"] = torch.full_like(weights["1.bias"], value)
+    untouched = model()
+    before = state(untouched)
+    with pytest.raises(DataError, match=r"weights that are NaN or infinite \(1\.bias\)"):
+        load_weights(untouched, {"model": weights})
+    assert same(state(untouched), before)
+
+
+@pytest.mark.parametrize("odd", [torch.zeros(1).to_sparse(), torch.zeros(1, dtype=torch.cfloat)])
+def test_odd_tensors_are_refused_with_the_layer(odd):
+    weights = {**read_checkpoint(CHECKPOINT)["model"], "1.bias": odd}
+    with pytest.raises(DataError, match=r"holds 1\.bias in a form that is no plain array"):
+        load_weights(model(), {"model": weights})
+
+
+def test_a_check_loads_nothing_and_needs_no_memory():
+    with torch.device("meta"):
+        shapes = model()
+    found = check_weights(shapes, CHECKPOINT)
+    assert same(found, read_checkpoint(CHECKPOINT)["model"])
+    assert all(tensor.is_meta for tensor in shapes.parameters())
+    with torch.device("meta"):
+        other = model(num_fmaps=3)
+    with pytest.raises(ConfigError, match=r"l_conv\.0\.conv_pass\.0\.weight is \(2, 1, 3, 3\)"):
+        check_weights(other, CHECKPOINT)
+    with pytest.raises(ConfigError, match="or start the head anew"):
+        check_weights(model(channels=4), CHECKPOINT)
+    check_weights(model(channels=4), CHECKPOINT, new_head=True)
 
 
 def test_other_files_are_no_checkpoints(tmp_path):

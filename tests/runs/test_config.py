@@ -13,6 +13,15 @@ from napari_dacapo_tasks.runs.config import (
     TrainerConfig,
     with_overrides,
 )
+from napari_dacapo_tasks.tasks import (
+    AffinitiesTaskConfig,
+    DummyTaskConfig,
+    HotDistanceTaskConfig,
+    InnerDistanceTaskConfig,
+    OneHotTaskConfig,
+    PretrainedTaskConfig,
+)
+from napari_dacapo_tasks.tasks.files import task_to_dict
 
 
 @pytest.fixture
@@ -27,6 +36,30 @@ def config(small_task, small_net):
 def test_yaml_gives_the_same_config_back(tmp_path, config):
     config.save(tmp_path / "run.yaml")
     assert RunConfig.load(tmp_path / "run.yaml") == config
+
+
+LENGTHS = {"scale_factor": 24, "clip_distance": 80, "tol_distance": 16}
+INNER = InnerDistanceTaskConfig(name="inner", channels=["a"], **LENGTHS)
+OFFSETS = AffinitiesTaskConfig(name="offsets", neighborhood=[(1, 0, 0), (0, -9, 0)], lsds=True)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        INNER,
+        HotDistanceTaskConfig(name="hot", channels=["a", "b"], **LENGTHS, kernel_size=3),
+        OneHotTaskConfig(name="classes", classes=["background", "a"]),
+        OFFSETS,
+        PretrainedTaskConfig(name="again", sub_task_config=OFFSETS, weights="w.pt", new_head=True),
+        DummyTaskConfig(name="dummy", embedding_dims=2, detection_threshold=0.5),
+    ],
+    ids=lambda task: task.title,
+)
+def test_every_kind_of_task_comes_back(tmp_path, config, task):
+    config = config.model_copy(update={"task": task})
+    config.save(tmp_path / "run.yaml")
+    assert RunConfig.load(tmp_path / "run.yaml") == config
+    assert yaml.safe_load((tmp_path / "run.yaml").read_text())["task"] == task_to_dict(task)
 
 
 def test_the_yaml_is_plain_and_names_dacapo_s_types(tmp_path, config):
@@ -97,6 +130,57 @@ def test_overrides_change_any_section(config):
     assert tuple(changed.architecture.input_shape) == (28, 28, 28)
     assert changed.data.intensity_range == (10, 200.5)
     assert config.trainer == TrainerConfig()
+
+
+def test_overrides_reach_configs_inside_of_others(config):
+    pretrained = PretrainedTaskConfig(name="again", sub_task_config=INNER, weights="w.pt")
+    config = config.model_copy(update={"task": pretrained})
+    changed = with_overrides(
+        config,
+        {
+            "task.sub_task_config.scale_factor": "32",
+            "task.sub_task_config.channels": "[a, b]",
+            "task.new_head": "true",
+            "data.labels.zero_is_unlabelled": "true",
+        },
+    )
+    inner = INNER.model_copy(update={"scale_factor": 32, "channels": ["a", "b"]})
+    assert changed.task == pretrained.model_copy(
+        update={"sub_task_config": inner, "new_head": True}
+    )
+    assert changed.data.labels.zero_is_unlabelled
+    assert config.task.sub_task_config == INNER
+    whole = "{__type__: AffinitiesTaskConfig, name: offsets, neighborhood: [[0, 1]]}"
+    other = with_overrides(config, {"task.sub_task_config": whole}).task.sub_task_config
+    assert other == AffinitiesTaskConfig(name="offsets", neighborhood=[(0, 1)])
+
+
+def test_lists_of_lists_are_written_as_in_yaml(config):
+    config = config.model_copy(update={"task": OFFSETS})
+    changed = with_overrides(config, {"task.neighborhood": "[[1,0,0],[0, 1, 0]]"})
+    assert changed.task.neighborhood == [(1, 0, 0), (0, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"task.sub_task_config.scale": "3"}, r"did you mean task\.sub_task_config\.scale_factor"),
+        ({"task.sub_task_config.scale_factor": "-3"}, "task: sub_task_config: scale_factor: Input"),
+        ({"task.sub_task_config": "[1]"}, "task: sub_task_config: these must be named values"),
+        (
+            {"task.sub_task_config": "x", "task.sub_task_config.name": "y"},
+            r"task\.sub_task_config\.name cannot be set beside task\.sub_task_config",
+        ),
+        (
+            {"task.sub_task_config": "[!!python/object/apply:os.abort []]"},
+            "is no list that can be read",
+        ),
+    ],
+)
+def test_overrides_inside_of_others_that_are_refused(config, changes, sentence):
+    pretrained = PretrainedTaskConfig(name="again", sub_task_config=INNER, weights="w.pt")
+    with pytest.raises(ConfigError, match=sentence):
+        with_overrides(config.model_copy(update={"task": pretrained}), changes)
 
 
 @pytest.mark.parametrize(

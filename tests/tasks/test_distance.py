@@ -28,6 +28,38 @@ def test_a_task_is_built_of_its_config():
     assert config().verify()[0]
 
 
+def test_the_ways_to_segmentations():
+    threshold, watershed = DistanceTask(config()).methods
+    assert [threshold.title, watershed.title] == ["Threshold", "Instances by watershed"]
+    labels = np.zeros((6, 8), np.uint8)
+    labels[1:5, 1:4], labels[1:5, 4:7] = 1, 2
+    target = DistanceTask(config()).predictor.create_target(
+        NumpyArray(labels, axes="yx", voxel_size=(40, 40))
+    )
+    foreground = threshold.post_processor.process(target, threshold.post_processor.default)
+    np.testing.assert_array_equal(foreground.data[0] > 0, labels > 0)
+    instances = watershed.post_processor.process(target, watershed.post_processor.default)
+    np.testing.assert_array_equal(instances.data[0] > 0, labels > 0)
+    assert len(np.unique(instances.data)) == 3, "touching objects come apart"
+    scored = threshold.evaluator.evaluate(
+        foreground, NumpyArray(labels[None], axes="cyx", voxel_size=(40, 40))
+    )
+    assert scored["a"]["dice"] == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "match"),
+    [
+        (["a", "b", "a"], "two channels are named a: give each its own name"),
+        (["a", ""], "one of the channels has no name: give each its own name"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_channels_have_names_of_their_own(channels, match):
+    with pytest.raises(ValidationError, match=match):
+        config(channels=channels)
+
+
 def test_lengths_and_nothing_else_go_onto_the_grid():
     fine = config().on_grid(WorldUnit("nm", 10))
     assert (fine.scale_factor, fine.clip_distance, fine.tol_distance) == (500, 2000, 400)

@@ -10,6 +10,11 @@ from funlib.geometry import Coordinate
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.runs.data import TrainingData, together
+from napari_dacapo_tasks.tasks import (
+    AffinitiesTaskConfig,
+    OneHotTaskConfig,
+    PretrainedTaskConfig,
+)
 from napari_dacapo_tasks.tasks.preview import Preview, preview
 from napari_dacapo_tasks.training.samples import Sampler
 
@@ -153,6 +158,86 @@ class TestSparse:
             made.batch(1, 1)
         with pytest.raises(DataError, match="In 100 crops in a row no voxel has a weight"):
             made.fixed()
+
+
+NEAREST = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+LABEL_TASKS = [
+    OneHotTaskConfig(name="classes", classes=["background", "first", "second"]),
+    AffinitiesTaskConfig(name="offsets", neighborhood=[*NEAREST, (0, 0, -9), (-3, 2, 0)]),
+    AffinitiesTaskConfig(name="shapes", neighborhood=NEAREST, lsds=True, num_lsd_voxels=2),
+]
+
+
+class TestTasksOnLabels:
+    """Tasks whose target and weight are of other types and shapes than those of distances."""
+
+    @pytest.fixture(params=LABEL_TASKS, ids=lambda task: task.name)
+    def task(self, request):
+        return request.param
+
+    @pytest.fixture
+    def made(self, sampler, volume, task):
+        return sampler(ground_truth=volume.ground_truth(channel="labels"), task=task)
+
+    def test_batches_are_float32_with_all_channels(self, made, task):
+        batch = made.batch(1, 2)
+        shape = (2, len(task.task_type(task).channels), *OUTPUT)
+        assert batch.target.shape == batch.weight.shape == shape
+        assert batch.target.dtype == batch.weight.dtype == torch.float32
+        assert batch.target.min() >= 0
+        assert batch.target.max() <= 1
+
+    def test_a_crop_is_that_of_the_preview(self, made, task, volume):
+        shown = list(preview(task, volume.ground_truth(channel="labels")))[-1]
+        found = 0
+        for index in ((0, 0, 0), (3, 9, 16), (8, 8, 8), (5, 2, 11)):
+            crop, _ = made._crop(Coordinate(index), None)
+            if crop is not None:
+                found += 1
+                roi = made.grid.output_roi(index)
+                np.testing.assert_allclose(crop.target.data, shown.target[roi], atol=1e-5)
+                np.testing.assert_array_equal(crop.weight.data > 0, shown.weight[roi] > 0)
+        assert found
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        (
+            {"scale_factor": 1e5},
+            "choose a smaller scale_factor, switch mask_distances off, or label a larger volume",
+        ),
+        ({"mask_distances": False}, "label a larger volume"),
+    ],
+)
+def test_what_helps_where_nothing_counts_suits_the_task(
+    sampler, volume, small_task, changes, remedy
+):
+    mask = np.zeros_like(volume.labels)
+    mask[20, 20, 20] = 1
+    task = small_task.model_copy(update=changes)
+    for config in (
+        task,
+        PretrainedTaskConfig(name="p", sub_task_config=task, weights="w.pt"),
+    ):
+        made = sampler(ground_truth=volume.ground_truth(mask=volume.array(mask)), task=config)
+        assert str(made._nothing_counts()).endswith(f"no voxel has a weight: {remedy}.")
+
+
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        (LABEL_TASKS[0], "name the classes of these labels, or label"),
+        (LABEL_TASKS[1], "choose shorter offsets in the neighborhood, or label"),
+    ],
+)
+def test_where_no_label_is_a_class_or_no_partner_is_known(sampler, volume, task, remedy):
+    mask = np.zeros_like(volume.labels)
+    mask[::40, ::40, ::40] = mask[20, 20, 20] = 1
+    labels = np.full_like(volume.labels, 7)
+    truth = volume.ground_truth(volume.array(labels), volume.array(mask), channel="labels")
+    with pytest.raises(DataError, match=f"In 100 crops in a row .*: {remedy} a larger volume"):
+        sampler(ground_truth=truth, task=task).batch(1, 1)
 
 
 class TestFixed:

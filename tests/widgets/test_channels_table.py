@@ -94,3 +94,35 @@ def test_an_ignore_id_is_a_whole_number_or_nothing(table, qtbot):
     assert "'255x' is no label id" in table.refusal
     table.ignore_line.clear()
     assert table.value().ignore_label is None
+
+
+def test_channels_that_are_not_chosen_wait_as_they_were(table, qtbot):
+    table.setValue(CONFIG)
+    with qtbot.waitSignal(table.valueChanged) as signal:
+        table.setChosen(False)
+    whole = LabelsConfig(
+        channels=(Channel(name="labels"),), zero_is_unlabelled=True, ignore_label=-1
+    )
+    assert signal.args == [whole]
+    for widget in (table.table, table.add_button, table.remove_button):
+        assert not widget.isVisible()
+    for widget in (table.zero_box, table.ignore_line):
+        assert widget.isVisible()
+    table.zero_box.click()
+    assert not table.value().zero_is_unlabelled
+    table.zero_box.click()
+    table.setChosen(True)
+    assert table.value() == CONFIG
+    assert table.table.isVisible()
+
+
+def test_what_is_red_does_not_matter_while_channels_are_not_chosen(table):
+    table.setValue(CONFIG)
+    enter(table, 0, 1, "x")
+    table.setChosen(False)
+    assert table.value().channel_names == ["labels"]
+    assert table.refusal == ""
+    table.setChosen(True)
+    assert table.value() is None
+    assert "'x' is no whole number" in table.refusal
+    assert is_red(table, 0, 1)

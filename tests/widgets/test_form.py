@@ -6,10 +6,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QSlider
 
 from napari_dacapo_tasks.architectures.cnnectome_unet import CNNectomeUNet
-from napari_dacapo_tasks.tasks import TASKS, Measured
-from napari_dacapo_tasks.tasks.task import WORLD
+from napari_dacapo_tasks.tasks import Measured, OneHotTaskConfig
+from napari_dacapo_tasks.tasks.kinds import KINDS
+from napari_dacapo_tasks.tasks.task import NEEDS, WORLD
 from napari_dacapo_tasks.widgets.field_kinds import read_numbers, write_numbers
 from napari_dacapo_tasks.widgets.form import ConfigForm
+from napari_dacapo_tasks.widgets.task_form import TaskForm
 
 
 class Recipe(BaseModel):
@@ -31,6 +33,10 @@ class Recipe(BaseModel):
     shape: Annotated[tuple[int, ...], AfterValidator(tuple)] = Field(default=(8, 8), title="Shape")
     factors: tuple[tuple[int, ...], ...] = Field(default=((2, 2),), title="Factors")
     kernels: list[list[tuple[int, ...]]] | None = Field(default=None, title="Kernels")
+    reach: float = Field(
+        default=20, gt=0, title="Reach", json_schema_extra={**WORLD, NEEDS: "on", "other": 1}
+    )
+    odd: int | None = Field(default=None, ge=1, title="Odd", json_schema_extra={"editor": "none"})
     secret: int = Field(default=7)
 
     @model_validator(mode="after")
@@ -74,6 +80,8 @@ def test_the_form_gives_back_every_value_that_it_shows(form):
         shape=(4, 5, 6),
         factors=((1, 2, 2), (2, 2, 2)),
         kernels=[[(3, 3), (1, 3)], [(3, 3)]],
+        reach=7.5,
+        odd=3,
         secret=8,
     )
     form.setValue(recipe)
@@ -220,13 +228,63 @@ def test_the_wheel_over_a_field_scrolls_the_dock_instead_of_changing_it(form, qt
     assert form.value().count == 3
 
 
-@pytest.mark.parametrize("config", TASKS)
-def test_every_task_has_a_form(qtbot, config):
-    form = ConfigForm(config, hidden=["channels"])
+def test_a_field_that_needs_another_one_is_grey_while_that_is_off(form, qtbot):
+    form.setValue(Recipe())
+    reach, switch = form.editor("reach"), form.editor("on").findChild(QCheckBox)
+    label = next(one for one in form.findChildren(QLabel) if one.text() == "Reach (nm)")
+    assert reach.isEnabled()
+    switch.click()
+    assert not reach.isEnabled()
+    assert not label.isEnabled()
+    assert form.editor("length").isEnabled()
+    switch.click()
+    assert reach.isEnabled()
+    type_into(qtbot, form, "reach", "-1", QDoubleSpinBox)
+    switch.click()
+    assert form.refusals == {"reach": "must be greater than 0"}
+    assert reach.isEnabled(), "what is red must be in reach to be mended"
+    type_into(qtbot, form, "reach", "1", QDoubleSpinBox)
+    assert not reach.isEnabled()
+    assert form.value().reach == 1
+
+
+def test_a_length_may_say_more_of_itself(form):
+    assert form.editor("reach").findChild(QSlider) is not None
+
+
+def test_a_number_that_may_be_none_starts_at_one_that_is_allowed(form):
+    form.setValue(Recipe())
+    form.editor("odd").findChild(QCheckBox).click()
+    assert form.value().odd == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("voxel_size", [(8.0, 8.0, 8.0), (40.0, 4.0, 4.0), (4.0, 4.0)])
+def test_every_task_has_a_form(qtbot, kind, voxel_size):
+    form = TaskForm(kind)
     qtbot.addWidget(form)
-    proposal = config.propose(["mito", "er"], Measured((8.0, 8.0, 8.0), 60.0))
+    measured = Measured(voxel_size, 60.0)
+    form.setMeasured(measured)
+    proposal = form.proposal(["mito", "er"], measured)
+    form.setProposal(proposal, 4.0)
     form.setValue(proposal)
     assert form.value() == proposal
+    assert not any(said(form))
+
+
+def test_classes_are_shown_with_the_labels_that_they_stand_for(qtbot):
+    form = TaskForm(OneHotTaskConfig)
+    qtbot.addWidget(form)
+    form.show()
+    form.setValue(OneHotTaskConfig(name="organelles", classes=["background", "mito"]))
+    echo = form.editor("classes").echo_label
+    assert echo.text().replace("\xa0", " ") == "0 background · 1 mito"
+    type_into(qtbot, form, "classes", "outside, mito, er")
+    assert echo.text().replace("\xa0", " ") == "0 outside · 1 mito · 2 er"
+    assert form.value().classes == ["outside", "mito", "er"]
+    type_into(qtbot, form, "classes", "mito, mito")
+    assert form.value() is None
+    assert "Two classes are named mito: give each its own name" in said(form)
 
 
 def test_the_networks_config_has_a_form_that_offers_the_nearest_shapes(qtbot):

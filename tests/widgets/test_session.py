@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,10 @@ def test_a_viewer_has_one_session_behind_a_proxy_or_not() -> None:
 
 def test_a_session_goes_with_its_viewer() -> None:
     viewer = ViewerModel()
-    Session.of(viewer)
-    count = len(Session._sessions)
+    session = weakref.ref(Session.of(viewer))
     del viewer
     gc.collect()
-    assert len(Session._sessions) == count - 1
+    assert session() is None
 
 
 def test_others_hear_of_changes_after_they_are_made() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +12,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QFileDialog
 
 from napari_dacapo_tasks.arrays import Channel, LabelsConfig
-from napari_dacapo_tasks.tasks import DistanceTaskConfig
+from napari_dacapo_tasks.tasks import (
+    AffinitiesTaskConfig,
+    DistanceTaskConfig,
+    HotDistanceTaskConfig,
+    InnerDistanceTaskConfig,
+    OneHotTaskConfig,
+)
 from napari_dacapo_tasks.tasks.files import load_task, save_task
 from napari_dacapo_tasks.tasks.preview import PreviewProgress
 from napari_dacapo_tasks.widgets import live_preview
@@ -325,6 +332,111 @@ def test_many_channels_are_one_layer_whose_slider_names_the_channel(desk, balls)
     assert desk.names() == ["balls", "weight: one", "target: one", "distance mask: one"]
 
 
+# Every kind of task
+
+LENGTHS = {"scale_factor": 24, "clip_distance": 80, "tol_distance": 8}
+OFFSETS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (3, 0, 0), (0, 3, 0), (0, 0, 3)]
+SEEN_AFTER = [
+    (DistanceTaskConfig(name="d", channels=["objects"], **LENGTHS), [TARGET, MASK]),
+    (InnerDistanceTaskConfig(name="i", channels=["objects"], **LENGTHS), [TARGET]),
+    (
+        HotDistanceTaskConfig(name="h", channels=["objects"], **LENGTHS),
+        ["target: objects one-hot"],
+    ),
+    (OneHotTaskConfig(name="o", classes=["background", "a", "b"]), ["target: classes"]),
+    (AffinitiesTaskConfig(name="a", neighborhood=OFFSETS), ["target: nearest affinities"]),
+    (
+        AffinitiesTaskConfig(name="l", neighborhood=OFFSETS[:3], lsds=True),
+        ["target: nearest affinities"],
+    ),
+]
+"""Tasks, and what of them is seen at first."""
+
+
+def test_every_kind_of_task_is_seen_after_every_other(desk):
+    labels = desk.layer("balls")
+    labels.visible = False
+    before = None
+    for pair in combinations(SEEN_AFTER, 2):
+        for config, expected in pair:
+            desk.dock.task.setValue(config)
+            desk.settle()
+            shown = [layer.name for layer in desk.viewer.layers if layer.visible]
+            assert shown == expected, (before, config)
+            before = config
+            assert all(
+                layer.extent.world[:, -3:].tolist() == labels.extent.world.tolist()
+                for layer in desk.viewer.layers
+            )
+
+
+def test_pictures_and_channels_of_affinities_are_chosen_in_one_list(desk):
+    desk.dock.task.setValue(AffinitiesTaskConfig(name="l", neighborhood=OFFSETS[:3], lsds=True))
+    desk.settle()
+    combo = desk.dock.preview.channel_combo
+    offered = [combo.itemText(index) for index in range(combo.count())]
+    assert offered[:5] == [
+        *("nearest affinities", "LSD offset", "LSD variance", "LSD correlation"),
+        "z+1",
+    ]
+    assert combo.currentText() == "nearest affinities"
+    combo.setFocus()
+    desk.qtbot.keyClick(combo, Qt.Key.Key_Down)
+    seen = [layer.name for layer in desk.viewer.layers if layer.visible]
+    assert seen == ["balls", "target: LSD offset"]
+    for _ in range(4):
+        desk.qtbot.keyClick(combo, Qt.Key.Key_Down)
+    seen = [layer.name for layer in desk.viewer.layers if layer.visible]
+    assert seen == ["balls", "target: y+1"]
+    desk.viewer.dims.set_current_step(0, 12)
+    assert combo.currentText() == "LSD mass"
+    assert desk.layer("target: LSD mass").visible
+    desk.click(desk.dock.preview.preview_button)
+    desk.settle()
+    assert combo.currentText() == "LSD mass"
+
+
+def test_the_partners_that_no_voxel_has_weigh_nothing(desk):
+    desk.dock.task.setValue(AffinitiesTaskConfig(name="a", neighborhood=OFFSETS))
+    desk.settle()
+    weight = desk.layer("weight: z+1").data
+    assert not weight[3, -3:].any()
+    assert weight[3, :-3].all()
+
+
+def test_of_many_channels_the_histogram_draws_the_one_that_is_seen(desk):
+    desk.dock.task.setValue(AffinitiesTaskConfig(name="l", neighborhood=OFFSETS[:3], lsds=True))
+    desk.settle()
+    histogram, table = desk.dock.statistics.histogram, desk.dock.statistics.table
+    drawn = [curve for curve in histogram.curves if curve.isVisible()]
+    assert len(drawn) == 1
+    before = drawn[0].getData()[1]
+    assert "z+1" in histogram._legend.text()
+    desk.viewer.dims.set_current_step(0, 12)
+    assert "LSD mass" in histogram._legend.text()
+    assert not np.array_equal(drawn[0].getData()[1], before)
+    bold = [row for row in range(table.rowCount()) if table.item(row, 0).font().bold()]
+    assert [table.item(row, 0).text() for row in bold] == ["LSD mass"]
+    desk.dock.task.setValue(DistanceTaskConfig(name="d", channels=["objects"], **LENGTHS))
+    desk.settle()
+    assert [curve.isVisible() for curve in histogram.curves] == [True]
+    assert "objects" in histogram._legend.text()
+
+
+def test_classes_have_one_colour_in_layer_legend_and_table(desk):
+    desk.dock.task.setValue(OneHotTaskConfig(name="o", classes=["background", "a", "b"]))
+    desk.settle()
+    layer = desk.layer("target: classes")
+    assert (layer.data == 3).any()  # the third ball is of no class
+    table, legend = desk.dock.statistics.table, desk.dock.statistics.histogram._legend
+    for row, name in ((1, "a"), (2, "b")):
+        colour = table.item(row, 0).data(Qt.ItemDataRole.DecorationRole).name()
+        assert f'{colour}">■</span>&nbsp;{name}' in legend.text()
+        rgb = [round(255 * part) for part in layer.get_color(row)[:3]]
+        assert "#" + "".join(f"{part:02x}" for part in rgb) == colour
+    assert "3 classes" in desk.said
+
+
 # Pins
 
 
@@ -364,14 +476,17 @@ def test_statistics_of_each_channel(desk, balls):
         return [table.item(index, column).text() for column in range(table.columnCount())]
 
     share = f"{100 * (balls > 0).mean():.1f}%"
-    assert row(0)[:3] == ["objects", share, "0.0%"]
-    assert float(row(0)[3].rstrip("%")) > 0
-    low, high = (float(weight) for weight in row(0)[4].split("–"))
+    assert row(0)[:2] == ["objects", share]
+    assert float(row(0)[2].rstrip("%")) > 0
+    low, high = (float(weight) for weight in row(0)[3].split("–"))
     assert 0 < low < 1 < high
+    summary = desk.dock.statistics.summary
+    assert summary.text().startswith("32 x 32 x 32 voxels, in ")
     desk.dock.ground_truth.channels.zero_box.click()
     desk.settle()
     unknown = f"{100 * (balls == 0).mean():.1f}%"
-    assert row(0)[1:3] == ["100.0%", unknown]
+    assert row(0)[1] == "100.0%"
+    assert f"{unknown} of them unknown" in summary.text()
 
 
 def test_the_histogram_updates_its_curve(desk):

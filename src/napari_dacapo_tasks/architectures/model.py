@@ -108,10 +108,28 @@ class Model(nn.Module):
         return self.architecture.scale(voxel_size)
 
 
-def pointwise_head(architecture: Architecture, channels: int) -> nn.Module:
-    """Make a head that maps the architecture's feature maps to ``channels``, voxel by voxel."""
+class OnFirstChannels(nn.Module):
+    """Applies an activation to the first channels and leaves the others as they are."""
+
+    def __init__(self, channels: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.channels = channels
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, channels, *shape)`` to the same shape."""
+        return torch.cat([self.activation(x[:, : self.channels]), x[:, self.channels :]], dim=1)
+
+
+def pointwise_head(architecture: Architecture, channels: int, kernel_size: int = 1) -> nn.Module:
+    """Make a head that maps the architecture's feature maps to ``channels``.
+
+    It looks at one voxel, or at ``kernel_size`` of them along each axis, and answers for as many
+    voxels as it gets: beyond the border there are zeros. A kernel of even size has one voxel more
+    after its place than before.
+    """
     convolution = {2: nn.Conv2d, 3: nn.Conv3d}[architecture.dims]
-    head = convolution(architecture.num_out_channels, channels, kernel_size=1)
+    head = convolution(architecture.num_out_channels, channels, kernel_size, padding="same")
     initialise(head)
     return head
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from napari_dacapo_tasks.architectures.model import Model
 from napari_dacapo_tasks.errors import ConfigError, DataError
 
 Source = str | PathLike[str] | Mapping[str, Any]
+Weights = dict[str, Tensor]
 
 HEAD = "1."
 """How the names of the head's tensors begin in the state dict of a chain."""
@@ -37,8 +38,7 @@ def load_weights(model: Model, source: Source, new_head: bool = False) -> list[s
         A file or its content: a dictionary with the state dict of a model's ``chain`` under
         ``model``, as DaCapo and this program save it, or such a state dict, or that of a `Model`.
     new_head
-        Leave tensors of the head as they are in the model where those of the checkpoint have
-        another shape or are missing.
+        Leave the head as it is in the model, whatever the checkpoint has there.
 
     Returns
     -------
@@ -48,36 +48,38 @@ def load_weights(model: Model, source: Source, new_head: bool = False) -> list[s
     Raises
     ------
     DataError
-        If the file cannot be read, is damaged, holds anything but plain values and tensors, or
-        no weights.
+        If the file cannot be read, is damaged, holds anything but plain values and tensors, no
+        weights, or weights that are NaN or infinite.
     ConfigError
         If the weights are those of another network; the sentence names layers and shapes.
     """
     if isinstance(source, Mapping):
-        described, content = "The checkpoint", dict(source)
+        described, found = "The checkpoint", _weights_of(source, "The checkpoint")
     else:
-        described, content = f"The checkpoint {source}", read_checkpoint(source)
-    found = _weights_of(content, described)
-    wanted = model.chain.state_dict()
-    left: list[str] = []
-    if new_head:
-        left = [
-            name
-            for name, tensor in wanted.items()
-            if name.startswith(HEAD) and (name not in found or found[name].shape != tensor.shape)
-        ]
-        found = {name: tensor for name, tensor in found.items() if _of_use(name, wanted, left)}
-    differences = _differences(found, {n: t for n, t in wanted.items() if n not in left})
-    if differences:
-        named = "; ".join(differences[:MOST_NAMED])
-        rest = len(differences) - MOST_NAMED
-        more = f"; and {rest} more" if rest > 0 else ""
-        raise ConfigError(
-            f"{described} holds the weights of another network: {named}{more}. Choose the "
-            "parameters that it was trained with."
-        )
-    model.chain.load_state_dict({**wanted, **found})
+        described, found = _described(source), _read_weights(source)
+    weights, left = _fitted(model, found, described, new_head)
+    model.chain.load_state_dict({**model.chain.state_dict(), **weights})
     return left
+
+
+def check_weights(model: Model, path: str | PathLike[str], new_head: bool = False) -> Weights:
+    """Refuse what `load_weights` would refuse, without loading.
+
+    Parameters
+    ----------
+    model
+        It may be on the meta device, since only shapes are looked at.
+    path, new_head
+        As in `load_weights`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        All weights of the file.
+    """
+    found = _read_weights(path)
+    _fitted(model, found, _described(path), new_head)
+    return found
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
@@ -115,12 +117,30 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
     return content
 
 
+def write_checkpoint(state: Mapping[str, Any], file: IO[bytes]) -> None:
+    """Save tensors and plain values, for `read_checkpoint`; raises OSError where that fails."""
+    try:
+        torch.save(dict(state), file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # torch tells of its own trouble only
+            raise error.__context__ from None
+        raise
+
+
 def _is_refusal(reason: str) -> bool:
     """Whether PyTorch's safe reader met a call or a class, and not just odd bytes."""
     return any(words in reason for words in REFUSALS)
 
 
-def _weights_of(content: Mapping[str, Any], described: str) -> dict[str, Tensor]:
+def _described(path: str | PathLike[str]) -> str:
+    return f"The checkpoint {path}"
+
+
+def _read_weights(path: str | PathLike[str]) -> Weights:
+    return _weights_of(read_checkpoint(path), _described(path))
+
+
+def _weights_of(content: Mapping[str, Any], described: str) -> Weights:
     """State dict of the chain, out of whatever it comes in."""
     weights = content.get("model", content)
     if not isinstance(weights, Mapping) or not weights:
@@ -129,6 +149,13 @@ def _weights_of(content: Mapping[str, Any], described: str) -> dict[str, Tensor]
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise DataError(
                 f'{described} holds no weights under "model": {name} is a {type(value).__name__}.'
+            )
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            raise DataError(f"{described} holds {name} in a form that is no plain array.")
+        if not value.isfinite().all():
+            raise DataError(
+                f"{described} holds weights that are NaN or infinite ({name}): choose an earlier "
+                "one."
             )
     if any(name.startswith("chain.") for name in weights):
         return {
@@ -139,22 +166,39 @@ def _weights_of(content: Mapping[str, Any], described: str) -> dict[str, Tensor]
     return dict(weights)
 
 
-def _of_use(name: str, wanted: Mapping[str, Tensor], left: list[str]) -> bool:
-    """Whether a tensor of the checkpoint counts: the head's count only where the model has them."""
-    return name not in left and (not name.startswith(HEAD) or name in wanted)
+def _fitted(
+    model: Model, found: Weights, described: str, new_head: bool
+) -> tuple[Weights, list[str]]:
+    """Give the weights that a model takes, and the names of those that it keeps."""
+    wanted = model.chain.state_dict()
+    kept = [name for name in wanted if new_head and name.startswith(HEAD)]
+    if new_head:
+        found = {name: tensor for name, tensor in found.items() if not name.startswith(HEAD)}
+    differences = _differences(found, {n: t for n, t in wanted.items() if n not in kept})
+    if differences:
+        named = "; ".join(list(differences.values())[:MOST_NAMED])
+        rest = len(differences) - MOST_NAMED
+        more = f"; and {rest} more" if rest > 0 else ""
+        head_only = all(name.startswith(HEAD) for name in differences)
+        instead = ", or start the head anew" if head_only else ""
+        raise ConfigError(
+            f"{described} holds the weights of another network: {named}{more}. Choose the "
+            f"parameters that it was trained with{instead}."
+        )
+    return found, kept
 
 
-def _differences(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+def _differences(found: Weights, wanted: Weights) -> dict[str, str]:
     """Say what differs, tensor by tensor in the order of the network."""
-    differences = []
+    differences = {}
     for name, tensor in wanted.items():
         if name not in found:
-            differences.append(f"it has no {name} {tuple(tensor.shape)}")
+            differences[name] = f"it has no {name} {tuple(tensor.shape)}"
         elif found[name].shape != tensor.shape:
-            differences.append(
+            differences[name] = (
                 f"{name} is {tuple(found[name].shape)} and should be {tuple(tensor.shape)}"
             )
     for name, tensor in found.items():
         if name not in wanted:
-            differences.append(f"it has {name} {tuple(tensor.shape)}, which the model lacks")
+            differences[name] = f"it has {name} {tuple(tensor.shape)}, which the model lacks"
     return differences

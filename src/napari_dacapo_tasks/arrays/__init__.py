@@ -9,6 +9,7 @@ from napari_dacapo_tasks.arrays.array_types import (
     IntensityArray,
     MaskArray,
     ProbabilityArray,
+    StackedArray,
 )
 from napari_dacapo_tasks.arrays.ground_truth import Channel, GroundTruth, LabelsConfig
 from napari_dacapo_tasks.arrays.numpy_array import NumpyArray
@@ -26,6 +27,7 @@ __all__ = [
     "MaskArray",
     "NumpyArray",
     "ProbabilityArray",
+    "StackedArray",
     "common_roi",
     "on_common_grid",
 ]

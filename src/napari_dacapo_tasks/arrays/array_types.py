@@ -37,7 +37,10 @@ class EmbeddingArray(ArrayType):
 
 @dataclass(frozen=True)
 class DistanceArray(ArrayType):
-    """Distances to the nearest boundary, one channel per class, positive inside."""
+    """Distances to the nearest boundary, one channel per class, positive inside of its objects.
+
+    Outside they are negative, or 0 where only the inside is learnt.
+    """
 
     classes: Sequence[str]
 
@@ -47,6 +50,18 @@ class ProbabilityArray(ArrayType):
     """Probabilities between 0 and 1, one channel per class."""
 
     classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class StackedArray(ArrayType):
+    """Channels of several kinds, those of one of the ``parts`` after those of another."""
+
+    parts: Sequence[ArrayType]
+
+    @property
+    def interpolatable(self) -> bool:
+        """Whether the values of every part may be interpolated."""
+        return all(part.interpolatable for part in self.parts)
 
 
 @dataclass(frozen=True)

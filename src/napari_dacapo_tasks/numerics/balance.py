@@ -65,7 +65,7 @@ def balance_weights(
                 f"A mask of shape {mask.shape} does not fit labels of shape {labels.shape}: give "
                 "one mask for all channels, or one for each."
             )
-    before = _counts_before(moving_counts, len(labels), num_classes)
+    before = counts_before(moving_counts, len(labels), num_classes)
     weights = np.empty(labels.shape, np.float32)
     counts = []
     for channel, channel_weights in enumerate(weights):
@@ -82,18 +82,18 @@ def balance_weights(
                 for class_id, (num, den) in before[channel].items()
             }
         )
-        frequencies = [num / den for num, den in counts[-1].values()]
-        class_weights = 1 / (num_classes * np.clip(frequencies, clipmin, clipmax))
-        weigh = partial(_weigh, channel_labels, class_weights.astype(np.float32), channel_weights)
+        class_weights = weights_of(counts[-1], clipmin, clipmax)
+        weigh = partial(_weigh, channel_labels, class_weights, channel_weights)
         map_in_threads(weigh, blocks)
     return weights, counts
 
 
-def _counts_before(
+def counts_before(
     moving_counts: Sequence[Mapping[int, tuple[float, float]]] | None,
     num_channels: int,
     num_classes: int,
 ) -> Sequence[Mapping[int, tuple[float, float]]]:
+    """Give the counts of earlier calls, or those to start with; raises DataError for others."""
     if moving_counts is None:
         return [dict.fromkeys(range(num_classes), (0, 1))] * num_channels
     if len(moving_counts) != num_channels or any(
@@ -104,6 +104,15 @@ def _counts_before(
             "pass those that a call with the same channels returned, or none to start anew."
         )
     return moving_counts
+
+
+def weights_of(
+    counts: Mapping[int, tuple[float, float]], clipmin: float, clipmax: float
+) -> NDArray[np.float32]:
+    """Give the weight of each class of a channel, by its share of all voxels so far."""
+    shares = np.clip([num / den for num, den in counts.values()], clipmin, clipmax)
+    weights: NDArray[np.float32] = (1 / (len(counts) * shares)).astype(np.float32)
+    return weights
 
 
 def _count(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.errors import ConfigError, DataError
+from napari_dacapo_tasks.numerics.labels import require_labels, require_voxel_size
 from napari_dacapo_tasks.numerics.threads import map_in_threads, slices
 
 Floats = NDArray[np.float32]
@@ -130,7 +131,7 @@ def distance_mask(
             f"A mask of shape {mask.shape} does not fit a target of shape {target.shape} with "
             f"{dims} voxel sizes: give one mask for all channels, or one for each."
         )
-    _require_voxel_size(voxel_size, len(spatial))
+    require_voxel_size(voxel_size, len(spatial))
     kept = np.empty(target.shape, np.uint8)
     if target.size == 0:
         return kept
@@ -165,8 +166,8 @@ def _signed_distance(
     scale_factor: float | None,
     out: Floats | None,
 ) -> Floats:
-    _require_labels(labels)
-    _require_voxel_size(voxel_size, labels.ndim)
+    require_labels(labels, "distances")
+    require_voxel_size(voxel_size, labels.ndim)
     result = np.empty(labels.shape, np.float32) if out is None else out
     assert result.shape == labels.shape, "out has another shape"
     assert result.dtype == np.float32, "out is not float32"
@@ -234,27 +235,6 @@ def _keep_trusted(
             np.less(depth, near, out=kept_channel[planes])
 
     map_in_threads(keep, blocks)
-
-
-def _require_labels(labels: NDArray[Any]) -> None:
-    if labels.dtype.kind not in "biu":
-        raise DataError(
-            f"The labels are {labels.dtype}, but distances need whole numbers: convert them to an "
-            "integer type, with 0 for background."
-        )
-    if labels.ndim not in (2, 3):
-        raise DataError(
-            f"Labels of shape {labels.shape} have {labels.ndim} dimensions: give (z, y, x) or "
-            "(y, x), one channel at a time."
-        )
-
-
-def _require_voxel_size(voxel_size: Sequence[float], dims: int) -> None:
-    if len(voxel_size) != dims or not all(0 < size < math.inf for size in voxel_size):
-        raise DataError(
-            f"The voxel size {tuple(voxel_size)} does not fit: give {dims} positive numbers, one "
-            "for each axis."
-        )
 
 
 def _require_scale(scale_factor: float) -> None:

@@ -1,4 +1,4 @@
-"""Squared Euclidean distances on a voxel grid: to the interfaces of labels, to what is masked out.
+"""Squared Euclidean distances on a voxel grid: to interfaces, to what is unknown, to a set.
 
 The faces across one axis lie half a voxel off the grid along that axis and on it along the
 others, so a scan along that axis and a parabola pass along each other axis give the exact squared
@@ -14,7 +14,7 @@ one large array besides the result is ``axial``. Importing this module compiles 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.numerics.labels import require_no_negative
 from napari_dacapo_tasks.numerics.parabolas import (
     Scratch,
     lower_across,
@@ -102,7 +102,7 @@ def square_to_interfaces(
 
     def within_planes(planes: slice) -> int:
         part = labels[planes]
-        _require_no_negative(part)
+        require_no_negative(part)
         along = scratch.block("along", part.shape, np.inf)
         across = scratch.block("across", part.shape, np.inf)
         faces = scan_along(_unlike(part[:, :, 1:], part[:, :, :-1]), half_squares_x, along)
@@ -157,31 +157,60 @@ def square_to_unknown(known: NDArray[Any], grid: Grid, max_distance: float) -> F
 
     Above ``max_distance`` squared the result may be anything that is not less.
     """
-    limit = np.float32(max_distance) ** 2
+    border_z, border_y, border_x = (grid.squares_to_border(axis) for axis in range(3))
+
+    def to_border(rows: slice, across: slice) -> Floats:
+        # The outside is as near from every plane, so it needs no spreading along z.
+        border = np.minimum(border_y[rows, np.newaxis, np.newaxis], border_x[across])
+        return np.minimum(border, border_z[:, np.newaxis])
+
+    return _square_to_zero(known, grid, np.float32(max_distance) ** 2, to_border)
+
+
+def square_to_members(members: NDArray[np.bool_], grid: Grid, asked: NDArray[np.bool_]) -> Floats:
+    """Return the squared distance to the nearest member of a set of voxels, 0 where not ``asked``.
+
+    All are ``(z, y, x)``. Where few voxels ask, this takes less time. Infinite without a member.
+    """
+
+    def nothing_unasked(rows: slice, across: slice) -> Floats:
+        part = asked[:, rows, across].swapaxes(0, 1)
+        return np.where(part, np.float32(np.inf), np.float32(0))
+
+    return _square_to_zero(~members, grid, np.float32(np.inf), nothing_unasked)
+
+
+def _square_to_zero(
+    values: NDArray[Any],
+    grid: Grid,
+    limit: np.float32,
+    at_most: Callable[[slice, slice], Floats],
+) -> Floats:
+    """Return the squared distance to the nearest zero, but ``at_most`` so much.
+
+    ``at_most`` gives that for whole columns along z, (y, z, x), of a slice of y and one of x.
+    Above ``limit`` the result may be anything that is not less.
+    """
     width = grid.shape[2]
     squares_z, squares_y, squares_x = (grid.squares(axis) for axis in range(3))
-    border_z, border_y, border_x = (grid.squares_to_border(axis) for axis in range(3))
     nearest = np.empty(grid.shape, np.float32)
     scratch = Scratch()
 
     def within_planes(planes: slice) -> None:
-        part = known[planes] != 0
-        values = scratch.block("values", part.shape, np.inf)
-        scan_along(_unlike(part[:, :, 1:], part[:, :, :-1]), squares_x[1:], values)
-        np.copyto(values[:, :, :width], 0, where=~part)
+        part = values[planes] != 0
+        along = scratch.block("along", part.shape, np.inf)
+        scan_along(_unlike(part[:, :, 1:], part[:, :, :-1]), squares_x[1:], along)
+        np.copyto(along[:, :, :width], 0, where=~part)
         lowered = scratch.block("lowered", part.shape, 0)
-        lowered[:, :, :width] = values[:, :, :width]
+        lowered[:, :, :width] = along[:, :, :width]
         limits = np.full(part.shape[:2], limit, np.float32)
-        lower_across(lowered, values, squares_y, limits, width)
+        lower_across(lowered, along, squares_y, limits, width)
         nearest[planes] = lowered[:, :, :width]
 
     def along_columns(columns: tuple[slice, slice]) -> None:
-        # The outside is as near from every plane, so it needs no spreading along z.
-        rows, across = columns
-        border = np.minimum(border_y[rows, np.newaxis, np.newaxis], border_x[across])
-        border = np.minimum(border, border_z[:, np.newaxis])
-        lowered = _lower_columns(nearest, columns, border, squares_z, limit, scratch)
-        nearest[:, rows, across] = lowered.swapaxes(0, 1)
+        least = at_most(*columns)
+        lowered = _lower_columns(nearest, columns, least, squares_z, limit, scratch)
+        nearest[:, columns[0], columns[1]] = lowered.swapaxes(0, 1)
 
     map_in_threads(within_planes, grid.planes())
     map_in_threads(along_columns, grid.columns())
@@ -210,11 +239,3 @@ def _lower_columns(
 def _unlike(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.uint8]:
     unlike: NDArray[np.uint8] = np.not_equal(one, other, order="C").view(np.uint8)
     return unlike
-
-
-def _require_no_negative(labels: NDArray[Any]) -> None:
-    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
-        raise DataError(
-            f"The labels hold the negative id {labels.min()}: use 0 for background and positive "
-            "ids for objects."
-        )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
@@ -17,13 +16,13 @@ from napari_dacapo_tasks.arrays import LabelsConfig
 from napari_dacapo_tasks.errors import ConfigError
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.files import (
-    TYPE,
+    parse_yaml,
     read_yaml,
     task_from_dict,
     task_to_dict,
-    validated,
     write_yaml,
 )
+from napari_dacapo_tasks.tasks.values import TYPE, shown, validated
 
 ARCHITECTURES: dict[str, type[CNNectomeUNet]] = {"CNNectomeUNetConfig": CNNectomeUNet}
 """Every architecture that a run can have, by the name that it has in DaCapo's files."""
@@ -165,7 +164,7 @@ class RunConfig(BaseModel):
             if name not in cls.model_fields:
                 break  # the config as a whole says it best, below
             if not isinstance(values, dict):
-                raise ConfigError(f"{source}: these must be named values, not {values!r}.")
+                raise ConfigError(f"{source}: these must be named values, not {shown(values)}.")
             if name == "task":
                 parts[name] = task_from_dict(values, source)
             elif name == "architecture":
@@ -208,8 +207,9 @@ def overridden(
     sections
         Configs by the name of their section, such as ``trainer``.
     overrides
-        Values by name, as people write them: ``{"trainer.iterations": "500"}``. Lists and
-        nothing are written as in YAML: ``[92, 92, 92]``, ``null``.
+        Values by name, as people write them: ``{"trainer.iterations": "500"}``, for a config
+        inside of another ``"task.sub_task_config.scale_factor"``. Lists and nothing are written
+        as in YAML: ``[[1, 0, 0], [0, 1, 0]]``, ``null``.
 
     Raises
     ------
@@ -218,24 +218,42 @@ def overridden(
     """
     known = [f"{name}.{field}" for name, part in sections.items() for field in _fields(part)]
     begins = " or ".join(f"{name}." for name in sections)
-    changes: dict[str, dict[str, Any]] = {}
+    changed = {name: part.model_dump() for name, part in sections.items()}
     for name, text in overrides.items():
         if name not in known:
-            close = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else f"it begins with {begins}."
+            close = _nearest(name, known)
+            hint = f"did you mean {close}?" if close else f"it begins with {begins}."
             raise ConfigError(f"There is no parameter {name}; {hint}")
-        section, _, field = name.partition(".")
-        changes.setdefault(section, {})[field] = _plain(name, text)
+        *outer, field = name.split(".")
+        values: Any = changed
+        for part in outer:
+            values = values[part]
+            if not isinstance(values, dict):  # it was given as a whole, and as nonsense
+                raise ConfigError(f"{name} cannot be set beside {name.rpartition('.')[0]}.")
+        values[field] = _plain(name, text)
+    touched = {name.partition(".")[0] for name in overrides}
     return {
-        name: validated(type(part), {**part.model_dump(), **changes[name]}, name)
-        if name in changes
-        else part
+        name: validated(type(part), changed[name], name) if name in touched else part
         for name, part in sections.items()
     }
 
 
-def _fields(config: BaseModel) -> list[str]:
-    return list(type(config).model_fields)
+def _fields(config: BaseModel) -> Iterator[str]:
+    """Give the names of all fields, those of configs inside of it as ``outer.inner``."""
+    for name in type(config).model_fields:
+        yield name
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _fields(value))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """Find the name that was meant: first in the same config, where there is that."""
+    outer, _, field = name.rpartition(".")
+    beside = [one.removeprefix(f"{outer}.") for one in known if one.rpartition(".")[0] == outer]
+    if close := get_close_matches(field, beside, n=1, cutoff=0.5):
+        return f"{outer}.{close[0]}"
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.5)), None)
 
 
 def _plain(name: str, text: str) -> Any:
@@ -243,8 +261,8 @@ def _plain(name: str, text: str) -> Any:
     if text[:1] not in ("[", "{") and text != "null":
         return text
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, name)
+    except ConfigError:
         raise ConfigError(f"{name} is no list that can be read: {text}.") from None
 
 
@@ -254,8 +272,9 @@ def _type_name(architecture: CNNectomeUNet) -> str:
 
 def _architecture_from_dict(values: Mapping[str, Any], source: str) -> CNNectomeUNet:
     name = values.get(TYPE)
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
+        name = name if isinstance(name, str) else shown(name)
         raise ConfigError(f"{source} has the {TYPE} {name}: it must be one of {known}.")
     fields = {key: value for key, value in values.items() if key != TYPE}
     return validated(ARCHITECTURES[name], fields, source)

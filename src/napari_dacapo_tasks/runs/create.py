@@ -19,6 +19,7 @@ from napari_dacapo_tasks.runs.config import CropConfig, DataConfig, RunConfig, T
 from napari_dacapo_tasks.runs.data import together
 from napari_dacapo_tasks.runs.fit import check_content, check_fit
 from napari_dacapo_tasks.runs.intensity import measure_range
+from napari_dacapo_tasks.runs.pretrained import first_weights, keep_weights, task_in_folder
 from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder
 from napari_dacapo_tasks.tasks import TaskConfig
 
@@ -40,9 +41,9 @@ def create_run(
 ) -> Generator[float, None, RunFolder]:
     """Make a run folder, with all that training needs, on this machine or another.
 
-    Labels and mask are always copied, as they are now. Raw data is copied, too, unless it lies
-    at ``raw_path``. The folder is made beside and renamed at the end: to cancel, leave the
-    generator, and nothing is left.
+    Labels and mask are always copied, as they are now, and so are the weights that a pretrained
+    task begins with. Raw data is copied, too, unless it lies at ``raw_path``. The folder is made
+    beside and renamed at the end: to cancel, leave the generator, and nothing is left.
 
     Parameters
     ----------
@@ -69,8 +70,8 @@ def create_run(
     Raises
     ------
     DataError, ConfigError
-        Where the folder is not empty, or the parts do not fit together; see `check_fit` and
-        `check_content`.
+        Where the folder is not empty, or the parts do not fit together; see `check_fit`,
+        `first_weights` and `check_content`.
     RunError
         Where the folder is a run already, or cannot be written.
     """
@@ -81,13 +82,14 @@ def create_run(
     raw, ground_truth = together(raw, ground_truth)
     grid = check_fit(task, architecture, raw, ground_truth)
     yield 0.0
+    weights = first_weights(task, architecture)
     yield from _shares(check_content(ground_truth, grid.reachable), 0.0, 0.2)
     limits = measure_range(raw)
     source = _source(raw, raw_path)
     labels, mask = ground_truth.labels, ground_truth.mask
     crop = CropConfig(raw=source or RAW, gt=LABELS, mask=MASK if mask is not None else None)
     config = RunConfig(
-        task=task,
+        task=task_in_folder(task),
         architecture=architecture,
         data=DataConfig(crops=(crop,), labels=ground_truth.config, intensity_range=limits),
         trainer=trainer,
@@ -95,6 +97,8 @@ def create_run(
     try:
         with new_folder(path) as folder:
             (folder / LABELS).parent.mkdir()
+            if weights is not None:
+                keep_weights(weights, folder)
             yield from _shares(
                 fill_image(folder / LABELS, labels, "labels", is_labels=True), 0.2, 0.4
             )

@@ -14,9 +14,10 @@ from napari_dacapo_tasks.errors import ConfigError, DataError
 from napari_dacapo_tasks.runs.crops import CropGrid, scan
 from napari_dacapo_tasks.runs.data import together
 from napari_dacapo_tasks.tasks import TaskConfig
+from napari_dacapo_tasks.tasks.task import LABELS
 
 TRIED_VOXELS = 16
-"""Edge of the piece of ground truth on which a task is tried."""
+"""Edge of the piece of ground truth on which a task is tried, if its offsets are not longer."""
 
 
 PROCESSOR = "cpu"
@@ -112,9 +113,14 @@ def _check_task(task: TaskConfig, ground_truth: GroundTruth) -> None:
     if not ok:
         raise ConfigError(f"The task {task.name} cannot be trained: {reason}")
     labels = ground_truth.labels
-    size = Coordinate(min(TRIED_VOXELS, n) for n in labels.shape) * labels.voxel_size
+    predictor = task.task_type(task.on_grid(labels.unit)).predictor
+    shape = [
+        min(max(TRIED_VOXELS, reach + 1), size)
+        for reach, size in zip(predictor.reach(labels.dims), labels.shape, strict=True)
+    ]
+    size = Coordinate(shape) * labels.voxel_size
     gt, _ = ground_truth.read(Roi(labels.roi.begin, size))
-    task.task_type(task.on_grid(labels.unit)).predictor.create_target(gt)
+    predictor.create_target(gt)
 
 
 def check_content(ground_truth: GroundTruth, region: Roi) -> Iterator[float]:
@@ -144,10 +150,13 @@ def check_content(ground_truth: GroundTruth, region: Roi) -> Iterator[float]:
             "mask and the labels that stand for unknown leave no voxel."
         )
     if not objects:
-        names = ", ".join(ground_truth.config.channel_names)
+        channels = ground_truth.config.channels
+        chosen = any(channel.labels or channel.name != LABELS for channel in channels)
+        names = ", ".join(channel.name for channel in channels)
         raise DataError(
-            f"The ground truth holds no object of {names} where the network could learn from it: "
-            "paint or load some, or correct the label ids of the channels."
+            f"The ground truth holds no object{f' of {names}' if chosen else ''} where the "
+            "network could learn from it: paint or load some"
+            f"{', or correct the label ids of the channels' if chosen else ''}."
         )
 
 

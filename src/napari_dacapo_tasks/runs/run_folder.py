@@ -17,6 +17,8 @@ from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL, fill_group, new_folder
 from napari_dacapo_tasks.errors import ConfigError, DataError, RunError
 from napari_dacapo_tasks.runs.config import RunConfig
 from napari_dacapo_tasks.runs.lock import locked
+from napari_dacapo_tasks.runs.pretrained import task_from_folder
+from napari_dacapo_tasks.tasks import TaskConfig
 
 CONFIG = "run.yaml"
 STATISTICS = "stats.jsonl"
@@ -70,6 +72,11 @@ class RunFolder:
         """Task, architecture, data and trainer."""
         return self._config
 
+    @property
+    def task(self) -> TaskConfig:
+        """The task of the config, with the path of the weights that it begins with, if any."""
+        return task_from_folder(self._config.task, self.path)
+
     def save_config(self, config: RunConfig) -> None:
         """Change the config; once there is a checkpoint, task and architecture stay as they are."""
         checkpoint = self.latest_checkpoint()
@@ -121,19 +128,14 @@ class RunFolder:
 
     def save_checkpoint(self, state: Mapping[str, Any], iteration: int) -> Path:
         """Save tensors and plain values; the file is there as a whole or not at all."""
-        import torch
+        from napari_dacapo_tasks.architectures.weights import write_checkpoint
 
         # The numbers up to here must not be lost where the checkpoint is kept.
         with self._told(STATISTICS), open(self.path / STATISTICS, "ab") as statistics:
             os.fsync(statistics.fileno())
         path = self.path / CHECKPOINTS / f"{iteration:06d}.pt"
         with self._whole_file(f"{CHECKPOINTS}/{path.name}") as file:
-            try:
-                torch.save(dict(state), file)
-            except RuntimeError as error:
-                if isinstance(error.__context__, OSError):  # torch tells of its own trouble only
-                    raise error.__context__ from None
-                raise
+            write_checkpoint(state, file)
         for old in self.checkpoints()[:-CHECKPOINTS_KEPT]:
             old.unlink(missing_ok=True)
         return path

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from napari_dacapo_tasks.tasks.distances import DistancesTaskConfig
+from napari_dacapo_tasks.tasks.distances import (
+    DistancesTaskConfig,
+    MaskDistances,
+    methods_on_distances,
+)
 from napari_dacapo_tasks.tasks.predictors.distance import DistancePredictor
 from napari_dacapo_tasks.tasks.task import Method, Task
 
@@ -38,7 +42,7 @@ class DistanceTask(Task):
     @property
     def methods(self) -> Sequence[Method]:
         """Threshold, and instances by watershed."""
-        return []
+        return methods_on_distances(self.config)
 
 
 class DistanceTaskConfig(DistancesTaskConfig):
@@ -49,15 +53,10 @@ class DistanceTaskConfig(DistancesTaskConfig):
     short_name: ClassVar[str] = "distance"
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
         "Class balance": ("clipmin", "clipmax"),
-        "Scores": ("clip_distance", "tol_distance"),
+        **DistancesTaskConfig.sections,
     }
 
-    mask_distances: bool = Field(
-        default=True,
-        title="Mask distances",
-        description="Leave out voxels that are nearer to the border of the known volume than to "
-        "a boundary: an unseen object might be closer.",
-    )
+    mask_distances: MaskDistances = True
     clipmin: float = Field(
         default=0.05,
         gt=0,

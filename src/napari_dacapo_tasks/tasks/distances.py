@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator
 
-from napari_dacapo_tasks.tasks.task import WORLD, Measured, TaskConfig
+from napari_dacapo_tasks.tasks.fields import require_names
+from napari_dacapo_tasks.tasks.task import WORLD, Measured, Method, TaskConfig
 
 VOXELS_PER_SCALE = (2.0, 8.0)
 """Fewest and most voxels in a proposed ``scale_factor``: a softer edge than one voxel, and one
 that a network's context still sees across."""
+
+SIGNED_THRESHOLDS = (-0.1, 0.0, 0.1)
+"""Around the boundary of a signed distance, which is at 0."""
+
+MaskDistances = Annotated[
+    bool,
+    Field(
+        title="Mask distances",
+        description="Leave out voxels that are nearer to the border of the known volume than to "
+        "a boundary: an unseen object might be closer.",
+    ),
+]
+"""The field of that name; the tasks differ in its default."""
 
 
 class DistancesTaskConfig(TaskConfig):
@@ -19,6 +33,8 @@ class DistancesTaskConfig(TaskConfig):
 
     short_name: ClassVar[str]
     """Ends the name that is proposed for a task."""
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {"Scores": ("clip_distance", "tol_distance")}
 
     channels: list[str] = Field(
         min_length=1, title="Channels", description="A name for each kind of object to learn."
@@ -48,10 +64,8 @@ class DistancesTaskConfig(TaskConfig):
 
     @field_validator("channels")
     @classmethod
-    def _names_differ(cls, channels: list[str]) -> list[str]:
-        twice = sorted({name for name in channels if channels.count(name) > 1})
-        if twice:
-            raise ValueError(f"two channels are named {twice[0]}: give each its own name")
+    def _names(cls, channels: list[str]) -> list[str]:
+        require_names(channels, "channels")
         return channels
 
     @property
@@ -77,3 +91,39 @@ class DistancesTaskConfig(TaskConfig):
     def with_channels(self, channels: Sequence[str]) -> Self:
         """Give the same parameters for other channels."""
         return self.model_copy(update={"channels": list(channels)})
+
+
+def methods_on_distances(
+    config: DistancesTaskConfig,
+    first_channel: int = 0,
+    thresholds: Sequence[float] = SIGNED_THRESHOLDS,
+) -> list[Method]:
+    """Give the ways from predicted distances to segmentations.
+
+    Parameters
+    ----------
+    config
+        Names the channels, and holds lengths in the unit of the arrays.
+    first_channel
+        Of the prediction's channels, the first one that is a distance.
+    thresholds
+        What a sweep tries.
+    """
+    from napari_dacapo_tasks.tasks.evaluators.binary import BinaryEvaluator
+    from napari_dacapo_tasks.tasks.evaluators.instance import InstanceEvaluator
+    from napari_dacapo_tasks.tasks.post_processors.threshold import ThresholdPostProcessor
+    from napari_dacapo_tasks.tasks.post_processors.watershed import WatershedPostProcessor
+
+    channels = config.channels
+    return [
+        Method(
+            "Threshold",
+            ThresholdPostProcessor(channels, first_channel, thresholds),
+            BinaryEvaluator(channels, config.clip_distance, config.tol_distance),
+        ),
+        Method(
+            "Instances by watershed",
+            WatershedPostProcessor(channels, first_channel, config.scale_factor),
+            InstanceEvaluator(channels),
+        ),
+    ]

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from napari_dacapo_tasks.errors import ConfigError
-from napari_dacapo_tasks.tasks import TASKS
+from napari_dacapo_tasks.tasks import ALL
 from napari_dacapo_tasks.tasks.task import TaskConfig
-
-TYPE = "__type__"
-
-Config = TypeVar("Config", bound=BaseModel)
+from napari_dacapo_tasks.tasks.values import TYPE, config_of, refused, values_of
 
 
 class _Loader(yaml.SafeLoader):
     """Plain values, and the one tag that DaCapo writes: a tuple, read as a list."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [name for number, name in enumerate(names) if name in names[:number]]
+        if twice:  # YAML itself would take the last one in silence
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{twice[0]} stands there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_constructor(
     "tag:yaml.org,2002:python/tuple",
     lambda loader, node: loader.construct_sequence(cast(yaml.SequenceNode, node), deep=True),
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a line for each field, and texts so that they are read the same."""
+
+    def represent_mapping(
+        self, tag: str, mapping: Any, flow_style: bool | None = None
+    ) -> yaml.MappingNode:
+        return super().represent_mapping(tag, mapping, flow_style=False)
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    quoted = any(line_break in text for line_break in "\x85\u2028\u2029")
+    style = '"' if quoted else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def load_task(path: str | Path) -> TaskConfig:
@@ -53,42 +75,15 @@ def save_task(config: TaskConfig, path: str | Path) -> None:
 
 def task_to_dict(config: TaskConfig) -> dict[str, Any]:
     """Give plain values, with the type's name."""
-    return {TYPE: type(config).__name__, **config.model_dump(mode="json")}
+    return values_of(config)
 
 
 def task_from_dict(values: Mapping[str, Any], source: str = "The task") -> TaskConfig:
     """Build a config of plain values; raises ConfigError."""
-    types = {config.__name__: config for config in TASKS}
-    if TYPE not in values:
-        raise ConfigError(f"{source} has no {TYPE}: it must be one of {', '.join(types)}.")
-    name = str(values[TYPE])
-    if name not in types:
-        raise ConfigError(f"{source} is of the unknown type {name}{_nearest(name, types)}")
-    fields = {key: value for key, value in values.items() if key != TYPE}
-    return validated(types[name], fields, source)
-
-
-def validated(config: type[Config], values: Mapping[str, Any], source: str) -> Config:
-    """Build a config, or say in one sentence what is refused first."""
     try:
-        return config.model_validate(values)
-    except ValidationError as error:
-        sentence = refusal(error, config)
-        end = "" if sentence.endswith("?") else "."
-        raise ConfigError(f"{source}: {sentence}{end}") from None
-
-
-def refusal(error: ValidationError, config: type[BaseModel]) -> str:
-    """Say the first thing that a config refuses, with its place and, for a typo, the right name."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"the field {place} is not known{_nearest(place, config.model_fields)}"
-    if first["type"] == "missing":
-        return f"the field {place} is missing"
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    given = "" if isinstance(first["input"], (Mapping, list)) else f" (got {first['input']!r})"
-    return f"{place}: {reason}{given}" if place else reason
+        return config_of(values, ALL)
+    except ValueError as error:
+        raise refused(source, str(error)) from None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -100,28 +95,35 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         Where the file cannot be read or is no such mapping.
     """
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is no text file.") from None
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no valid YAML of plain values: {said}.") from None
+    values = parse_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path} does not hold named values, such as '{TYPE}: ...'.")
     return {str(key): value for key, value in values.items()}
 
 
+def parse_yaml(text: str, source: str) -> Any:
+    """Read plain values as `read_yaml` does; raises ConfigError that begins with the source."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{source} is no valid YAML of plain values: {said}.") from None
+    except ValueError as error:  # dates and numbers that cannot be
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{source} holds a value that cannot be read: {said}.") from None
+    except RecursionError:
+        raise ConfigError(f"{source} holds lists that are nested too deep.") from None
+
+
 def write_yaml(values: Mapping[str, Any], path: str | Path) -> None:
     """Write plain values; raises ConfigError where that fails."""
-    text = yaml.safe_dump(dict(values), default_flow_style=None, allow_unicode=True)
+    text = yaml.dump(dict(values), Dumper=_Dumper, default_flow_style=None, allow_unicode=True)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

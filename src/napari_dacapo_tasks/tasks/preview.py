@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from funlib.geometry import Roi
@@ -135,6 +134,9 @@ def preview(
     DataError
         Where ground truth and task do not fit together, or nothing of the region is known.
     """
+    # It compiles on a machine's first import, and numba itself takes long to import.
+    from napari_dacapo_tasks.numerics.channel_counts import count_channel
+
     begun = perf_counter()
     labels = ground_truth.labels
     roi = labels.roi if roi is None else roi.intersect(labels.roi)
@@ -165,15 +167,15 @@ def preview(
     for channel, values, weight in zip(
         task.channels, target.data, weighting.weight.data, strict=True
     ):
-        counted = weight > 0
+        counts = count_channel(values, weight, is_known, limits, HISTOGRAM_BINS)
         statistics.append(
             ChannelStatistics(
                 channel=channel,
-                foreground=float(np.count_nonzero((values > 0) & is_known) / number_known),
+                foreground=counts.foreground / number_known,
                 unknown=1 - number_known / is_known.size,
-                dropped=1 - np.count_nonzero(counted) / number_known,
-                weight_range=_range(weight[counted]),
-                histogram=np.histogram(values[counted], HISTOGRAM_BINS, limits)[0],
+                dropped=1 - counts.counted / number_known,
+                weight_range=counts.weight_range,
+                histogram=counts.histogram,
             )
         )
     empty = [
@@ -195,10 +197,6 @@ def preview(
         seconds=perf_counter() - begun,
         notices=(*empty, *weighting.notices),
     )
-
-
-def _range(values: NDArray[Any]) -> tuple[float, float] | None:
-    return (float(values.min()), float(values.max())) if values.size else None
 
 
 def _overall(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:

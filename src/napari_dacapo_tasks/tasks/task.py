@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
 
@@ -25,9 +26,29 @@ if TYPE_CHECKING:
 WORLD: JsonDict = {"unit": "world"}
 """``json_schema_extra`` of a field that is a length in nanometres (voxels without a unit)."""
 
+EDITOR = "editor"
+"""Key in ``json_schema_extra`` of a field whose type does not say how it is edited."""
+
+NEEDS = "needs"
+"""Key in ``json_schema_extra`` of a field that means nothing unless another one, the field of this
+name, is on."""
+
+MOST = 1e12
+"""Largest number that a field takes: a kilometre in nanometres. Much larger ones overflow."""
 
 LABELS = "labels"
 """Name of the only channel of a ground truth whose labels are one volume of ids or classes."""
+
+
+def extra_of(field: FieldInfo) -> JsonDict:
+    """Give what a field says of itself beyond its type: `WORLD`, `EDITOR`, `NEEDS`."""
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def is_length(field: FieldInfo) -> bool:
+    """Whether a field is a length in world units; see `WORLD`."""
+    return extra_of(field).items() >= WORLD.items()
 
 
 @dataclass(frozen=True)
@@ -61,11 +82,14 @@ class Measured:
         Typical radius of the objects, None where there is no object.
     unit
         ``"nm"`` or ``"voxels"``.
+    largest_label
+        Of those that were looked at, None where that is not known.
     """
 
     voxel_size: tuple[float, ...]
     radius: float | None = None
     unit: str = NANOMETRE.name
+    largest_label: int | None = None
 
 
 class TaskConfig(BaseModel, ABC):
@@ -74,7 +98,7 @@ class TaskConfig(BaseModel, ABC):
     Lengths are in nanometres, or in voxels for data without a physical unit.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task_type: ClassVar[type[Task]]
     title: ClassVar[str]
@@ -90,6 +114,14 @@ class TaskConfig(BaseModel, ABC):
         "Runs and files carry it.",
     )
 
+    @model_validator(mode="after")
+    def _within_reason(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and abs(value) > MOST:
+                raise ValueError(f"{name} is beyond {MOST:g}, which no data needs: give less")
+        return self
+
     @classmethod
     @abstractmethod
     def propose(cls, channels: Sequence[str], measured: Measured) -> Self:
@@ -100,10 +132,9 @@ class TaskConfig(BaseModel, ABC):
         """Names of the channels of the ground truth: one of all labels, unless they are chosen."""
         return [LABELS]
 
-    @classmethod
-    def has_channels(cls) -> bool:
+    def has_channels(self) -> bool:
         """Whether the channels of the ground truth are chosen, each with label ids of its own."""
-        return "channels" in cls.model_fields
+        return "channels" in type(self).model_fields
 
     def with_channels(self, channels: Sequence[str]) -> Self:
         """Give the same parameters for other channels, where these are chosen."""
@@ -118,7 +149,7 @@ class TaskConfig(BaseModel, ABC):
         lengths = {
             name: getattr(self, name) * unit.steps
             for name, field in type(self).model_fields.items()
-            if field.json_schema_extra == WORLD
+            if is_length(field)
         }
         return self.model_copy(update=lengths)
 
@@ -133,6 +164,9 @@ class Task(ABC):
     """
 
     predictor: Predictor[Any]
+
+    notices: tuple[str, ...] = ()
+    """What a person should know of the model that was made, a sentence each."""
 
     def __init__(self, config: Any) -> None:
         self.config = config

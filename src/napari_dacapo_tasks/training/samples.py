@@ -33,6 +33,13 @@ from napari_dacapo_tasks.tasks import Task
 MOST_TRIES = 100
 """Crops in a row without a voxel that counts, after which it is no bad luck any more."""
 
+REMEDIES = {
+    "mask_distances": "choose a smaller scale_factor, switch mask_distances off",
+    "classes": "name the classes of these labels",
+    "neighborhood": "choose shorter offsets in the neighborhood",
+}
+"""What makes more voxels count, by the parameter of the task that leaves them out."""
+
 LOOKED_AT = 24
 """Places among which the one for snapshots is chosen."""
 
@@ -98,6 +105,7 @@ class Sampler:
     ) -> None:
         self.data = data
         self.predictor = task.predictor
+        self._config = task.config
         self.seed = seed
         self.class_counts: Any = None
         self._shown_at: Coordinate | None = None
@@ -218,10 +226,13 @@ class Sampler:
         return blocks
 
     def _nothing_counts(self) -> DataError:
+        config = getattr(self._config, "sub_task_config", self._config)
+        remedies = [
+            f"{text}, or " for name, text in REMEDIES.items() if getattr(config, name, None)
+        ]
         return DataError(
-            f"In {MOST_TRIES} crops in a row no voxel has a weight: choose parameters of the task "
-            "that leave less out (for distances a smaller scale_factor or no mask_distances), or "
-            "label a larger volume."
+            f"In {MOST_TRIES} crops in a row no voxel has a weight: {''.join(remedies)}label a "
+            "larger volume."
         )
 
 

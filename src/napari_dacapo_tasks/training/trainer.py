@@ -47,15 +47,18 @@ class Trainer:
         self.device = device
         self.data = open_data(run)
         unit = self.data.ground_truth.labels.unit
-        task = run.config.task
+        task = run.task
         self.task: Task = task.task_type(task.on_grid(unit))
         self.loss = self.task.loss
         self.iteration = 0
         self.saved = True
         self._stepped = False
+        resumes = run.latest_checkpoint() is not None
+        # A checkpoint has all weights: those that the task began with may be gone by then.
+        maker = self.task.predictor if resumes else self.task
         with torch.random.fork_rng(devices=[]):  # the program's own random numbers stay
             torch.default_generator.manual_seed(self.config.seed)
-            self.model = self.task.create_model(run.config.architecture)
+            self.model = maker.create_model(run.config.architecture)
         self.model.place(device.name)
         self.sampler = Sampler(
             self.data,
@@ -66,7 +69,7 @@ class Trainer:
             self.config.seed,
         )
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
-        if run.latest_checkpoint() is not None:
+        if resumes:
             self._resume()
         run.truncate_statistics(self.iteration)
 
@@ -89,6 +92,7 @@ class Trainer:
                 f"{' x '.join(str(n) for n in used)} voxels of ground truth in which the network "
                 "can answer."
             )
+        yield from self.task.notices
         if self.iteration >= self.config.iterations:
             yield (
                 f"The run has done {self.iteration} of {self.config.iterations} iterations: raise "

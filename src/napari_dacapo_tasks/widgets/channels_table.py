@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -21,8 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dacapo_tasks.arrays import Channel, LabelsConfig
+from napari_dacapo_tasks.tasks.task import LABELS as WHOLE
 from napari_dacapo_tasks.widgets.field_kinds import read_numbers, write_numbers
-from napari_dacapo_tasks.widgets.form import REFUSED_COLOUR, STYLE
+from napari_dacapo_tasks.widgets.refused import STYLE, RefusalLabel, frame, mark
 
 ALL = "all objects"
 NAME, LABELS = 0, 1
@@ -31,6 +31,9 @@ MOST_ROWS_SHOWN = 6
 
 class ChannelsTable(QWidget):
     """One row per channel: its name, and the label ids of its objects.
+
+    While channels are not chosen (`setChosen`) the rows wait out of sight, and all labels are the
+    only channel.
 
     Signals
     -------
@@ -64,11 +67,9 @@ class ChannelsTable(QWidget):
         self.ignore_line.setPlaceholderText("none")
         self.ignore_line.setMaximumWidth(90)
         self.ignore_line.setToolTip("Voxels of this label are unknown and left out.")
-        self._refusal = QLabel()
-        self._refusal.setProperty("refusal", True)
-        self._refusal.setWordWrap(True)
-        self._refusal.hide()
+        self._refusal = RefusalLabel()
         self._last: LabelsConfig | None = None
+        self._chosen = True
         self._lay_out()
 
         self.table.itemChanged.connect(lambda _: self.value())
@@ -102,6 +103,13 @@ class ChannelsTable(QWidget):
         self._fit()
         self.value()
 
+    def setChosen(self, chosen: bool) -> None:
+        """Let channels be chosen, or take all labels as the only one."""
+        self._chosen = chosen
+        for widget in (self.table, self.add_button, self.remove_button):
+            widget.setVisible(chosen)
+        self.value()
+
     @property
     def refusal(self) -> str:
         """Why the channels are refused; empty where they are not."""
@@ -125,8 +133,8 @@ class ChannelsTable(QWidget):
 
     def _check(self) -> LabelsConfig | None:
         refused: dict[tuple[int, int], str] = {}
-        channels: list[dict[str, Any]] = []
-        for row in range(self.table.rowCount()):
+        channels: list[dict[str, Any]] = [] if self._chosen else [{"name": WHOLE}]
+        for row in range(self.table.rowCount() if self._chosen else 0):
             channel: dict[str, Any] = {"name": self._text(row, NAME), "labels": ()}
             if not channel["name"]:
                 refused[row, NAME] = "a channel has no name: give it one"
@@ -144,7 +152,7 @@ class ChannelsTable(QWidget):
                 wrong_id = (
                     f"'{self.ignore_line.text()}' is no label id: give a whole number, or nothing"
                 )
-        self._mark_ignore(bool(wrong_id))
+        frame(self.ignore_line, bool(wrong_id))
         config = None
         if not refused and not wrong_id:
             try:
@@ -166,26 +174,11 @@ class ChannelsTable(QWidget):
     def _show(self, refused: dict[tuple[int, int], str], sentence: str) -> None:
         blocked = self.table.blockSignals(True)
         for row in range(self.table.rowCount()):
-            for column in (NAME, LABELS):
-                item = self.table.item(row, column)
-                reason = refused.get((row, column), "")
-                if reason:
-                    colour = QColor(REFUSED_COLOUR)
-                    colour.setAlpha(110)
-                    item.setBackground(colour)
-                else:
-                    item.setData(Qt.ItemDataRole.BackgroundRole, None)
-                item.setToolTip(reason)
+            for column in (NAME, LABELS):  # of rows out of sight nothing is refused
+                mark(self.table.item(row, column), refused.get((row, column), ""))
         self.table.blockSignals(blocked)
-        self._refusal.setText(sentence[:1].upper() + sentence[1:])
-        self._refusal.setVisible(bool(sentence))
+        self._refusal.say(sentence)
         self._follow_selection()
-
-    def _mark_ignore(self, refused: bool) -> None:
-        line = self.ignore_line
-        line.setProperty("refused", refused)
-        line.style().unpolish(line)
-        line.style().polish(line)
 
     def _text(self, row: int, column: int) -> str:
         return str(self.table.item(row, column).text()).strip()

@@ -160,7 +160,7 @@ class Demo:
         panel = dock.ground_truth
         panel.channels.setValue(labels)
         panel.labels_combo.set_layer(self.viewer.layers[layer])
-        _raise(dock)
+        bring_forward(dock)
         self.wait(
             lambda: self.shown("target") and not dock.live.running,
             PREVIEW_SECONDS,
@@ -174,7 +174,7 @@ class Demo:
         """Start to train a small network."""
         dock = self.train_dock
         dock.data.raw_combo.set_layer(self.viewer.layers["raw"])
-        _raise(dock)
+        bring_forward(dock)
         self.wait(lambda: bool(dock.trainer.device.value()), PREVIEW_SECONDS, "the devices", dock)
         dock.architecture.setValue(NETWORK)
         dock.trainer.setValue(
@@ -265,7 +265,7 @@ class Demo:
         return made
 
 
-def _raise(dock: TaskDock | TrainDock) -> None:
+def bring_forward(dock: TaskDock | TrainDock) -> None:
     """Bring a dock in front of those that share its place."""
     parent = dock.parentWidget()
     while parent is not None and not hasattr(parent, "toggleViewAction"):

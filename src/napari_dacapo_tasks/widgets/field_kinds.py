@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from napari_dacapo_tasks.tasks.task import EDITOR, extra_of
 from napari_dacapo_tasks.widgets.fields import (
     BoolEditor,
     ChoiceEditor,
@@ -18,6 +19,7 @@ from napari_dacapo_tasks.widgets.fields import (
     SliderEditor,
     TextEditor,
 )
+from napari_dacapo_tasks.widgets.neighborhood_editor import NeighborhoodEditor
 from napari_dacapo_tasks.widgets.spin_boxes import FloatSpinBox, IntSpinBox, Steppable
 
 ITEM, ROW, LEVEL = ",", ";", "|"
@@ -34,9 +36,15 @@ BOUNDS: dict[str, Callable[[float, float], bool]] = {
 }
 """The rules that pydantic's fields have for numbers, by the name of what they compare with."""
 
+SPECIAL: dict[str, Callable[[], FieldEditor]] = {
+    "classes": lambda: TextEditor(read_names, ", ".join, echo=write_numbered),
+    "neighborhood": NeighborhoodEditor,
+}
+"""Editors of fields that name theirs, as `EDITOR`."""
+
 
 def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
-    """Choose the editor for a field by its type.
+    """Choose the editor for a field: the one that it names, or else by its type.
 
     Known are int, float, bool, str, Literal, lists and tuples of texts or whole numbers nested up
     to three deep, and None besides any of them.
@@ -48,6 +56,9 @@ def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
     slider
         Whether a float gets a slider, too.
     """
+    special = SPECIAL.get(str(extra_of(field).get(EDITOR)))
+    if special is not None:
+        return special()
     kind, optional = _plain(field.annotation)
     if get_origin(kind) is Literal:
         choices = get_args(kind)
@@ -57,7 +68,10 @@ def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
         if kind is bool:
             editor = BoolEditor()
         elif kind is int:
-            editor = NumberEditor(IntSpinBox(_within(field)))
+            within = _within(field)
+            editor = NumberEditor(IntSpinBox(within))
+            # What is first seen of a number that may be None.
+            editor.setValue(int(not within(0)))
         elif slider:
             editor = SliderEditor(FloatSpinBox(_within(field)))
         else:
@@ -81,6 +95,11 @@ def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
 def read_names(text: str) -> list[str]:
     """Read ``"mito, er"``."""
     return [name.strip() for name in text.split(ITEM) if name.strip()]
+
+
+def write_numbered(names: Sequence[str]) -> str:
+    """Write names with the labels that they stand for: ``"0 background · 1 mito"``."""
+    return " · ".join(f"{label}\N{NO-BREAK SPACE}{name}" for label, name in enumerate(names))
 
 
 def read_numbers(text: str, depth: int = 1) -> list[Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
+    QBoxLayout,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QSlider,
     QSpinBox,
@@ -20,17 +22,50 @@ from qtpy.QtWidgets import (
 )
 from typing_extensions import override
 
+from napari_dacapo_tasks.tasks import Measured
+from napari_dacapo_tasks.widgets.refused import frame
 from napari_dacapo_tasks.widgets.spin_boxes import FloatSpinBox
 
 SLIDER_STEPS = 500
 SLIDER_DIGITS = 3
 """Significant digits of a value that comes from a slider."""
 
+SLIDER_SPAN = 10.0
+"""A slider goes from the proposed value divided by this to the value times this."""
+
+
+class _WheelGuard(QObject):
+    """Keeps the wheel from a control that is not being edited."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let the wheel through to what is behind the control."""
+        assert isinstance(watched, QWidget)
+        assert event is not None
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def leave_wheel(control: QWidget) -> None:
+    """Leave the wheel to the scroll area that a control is in, unless that is being edited."""
+    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    control.installEventFilter(_WheelGuard(control))
+
 
 class FieldEditor(QWidget):
     """Edits one value; `changed` follows every change by the person, `setValue` is silent."""
 
     changed = Signal()
+
+    wide: ClassVar[bool] = False
+    """Whether it needs a form's whole width, with the label above."""
+
+    titled: ClassVar[bool] = False
+    """Whether it shows its title itself; it comes after the fields that do not."""
+
+    says_why: ClassVar[bool] = False
+    """Whether it says itself why it refuses what is entered."""
 
     def __init__(self, *controls: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,8 +76,7 @@ class FieldEditor(QWidget):
         self.controls = controls
         self.setFocusProxy(controls[-1])
         for control in controls:
-            control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            control.installEventFilter(self)
+            leave_wheel(control)
 
     def value(self) -> Any:
         """Give what is entered; ValueError with a sentence where that can be no such value."""
@@ -55,19 +89,16 @@ class FieldEditor(QWidget):
     def setRefused(self, refused: bool) -> None:
         """Frame the editor in red, or no more."""
         for control in self.controls:
-            if bool(control.property("refused")) != refused:
-                control.setProperty("refused", refused)
-                control.style().unpolish(control)
-                control.style().polish(control)
+            frame(control, refused)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Leave the wheel to the scroll area, unless the control is being edited."""
-        assert isinstance(watched, QWidget)
-        assert event is not None
-        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
+    def setProposal(self, value: Any, least: float) -> None:
+        """Take note of a value that fits the data, and of the least that means anything there."""
+
+    def setUnit(self, unit: str) -> None:
+        """Take note of the unit of lengths."""
+
+    def setMeasured(self, measured: Measured) -> None:
+        """Take note of what the data are like."""
 
 
 class NumberEditor(FieldEditor):
@@ -111,6 +142,11 @@ class SliderEditor(NumberEditor):
         """Set what the slider's ends mean; both above 0."""
         self._range = (low, high)
         self._move_slider()
+
+    @override
+    def setProposal(self, value: Any, least: float) -> None:
+        if value:
+            self.setSliderRange(min(max(value / SLIDER_SPAN, least), value), value * SLIDER_SPAN)
 
     @override
     def setValue(self, value: Any) -> None:
@@ -186,6 +222,8 @@ class TextEditor(FieldEditor):
         Whether an empty line means None.
     placeholder
         What the empty line says.
+    echo
+        What to say of the value beneath the line, where the text does not show it well.
     """
 
     def __init__(
@@ -195,12 +233,18 @@ class TextEditor(FieldEditor):
         *,
         optional: bool = False,
         placeholder: str = "",
+        echo: Callable[[Any], str] | None = None,
     ) -> None:
         self._line = QLineEdit()
         self._line.setPlaceholderText(placeholder)
         super().__init__(self._line)
         self._read, self._write, self._optional = read, write, optional
-        self._line.textEdited.connect(lambda _: self.changed.emit())
+        self._echo, self.echo_label = echo, QLabel()
+        if echo is not None:
+            self.echo_label.setWordWrap(True)
+            self.layout().setDirection(QBoxLayout.Direction.TopToBottom)
+            self.layout().addWidget(self.echo_label)
+        self._line.textEdited.connect(self._on_text)
 
     @override
     def value(self) -> Any:
@@ -211,6 +255,19 @@ class TextEditor(FieldEditor):
     def setValue(self, value: Any) -> None:
         self._line.setText("" if value is None else self._write(value))
         self._line.setCursorPosition(0)
+        self._say()
+
+    def _on_text(self, _text: str) -> None:
+        self._say()
+        self.changed.emit()
+
+    def _say(self) -> None:
+        if self._echo is not None:
+            try:
+                said = self._echo(self.value())
+            except ValueError:  # the form says so
+                said = ""
+            self.echo_label.setText(said)
 
 
 class OptionalEditor(FieldEditor):

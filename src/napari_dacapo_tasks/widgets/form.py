@@ -11,20 +11,13 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_dacapo_tasks.tasks.task import WORLD
+from napari_dacapo_tasks.tasks import Measured
+from napari_dacapo_tasks.tasks.task import NEEDS, extra_of, is_length
 from napari_dacapo_tasks.units import NANOMETRE
 from napari_dacapo_tasks.widgets.field_kinds import editor_for
-from napari_dacapo_tasks.widgets.fields import FieldEditor, SliderEditor
+from napari_dacapo_tasks.widgets.fields import FieldEditor
+from napari_dacapo_tasks.widgets.refused import STYLE, RefusalLabel
 from napari_dacapo_tasks.widgets.section import Section
-
-SLIDER_SPAN = 10.0
-"""A slider goes from the proposed value divided by this to the value times this."""
-
-REFUSED_COLOUR = "#e5484d"
-STYLE = f"""
-[refused="true"] {{ border: 1px solid {REFUSED_COLOUR}; }}
-QLabel[refusal="true"] {{ color: {REFUSED_COLOUR}; }}
-"""
 
 
 class ConfigForm(QWidget):
@@ -32,7 +25,8 @@ class ConfigForm(QWidget):
 
     Titles, help texts, bounds, units and sections (the class attribute ``sections`` of the config,
     a mapping of a title to names of fields) are those of the config; fields in no section come
-    first. While anything is refused, the value is None and the fields say why.
+    first. While anything is refused, the value is None and the fields say why. A field that means
+    nothing while another one is off (`NEEDS`) is grey then.
 
     Parameters
     ----------
@@ -44,6 +38,8 @@ class ConfigForm(QWidget):
         Titles of sections that are closed at first.
     unit
         Name of the unit of lengths, for the labels.
+    editors
+        Editors of fields, by name, whose type does not say how they are edited.
 
     Signals
     -------
@@ -60,6 +56,7 @@ class ConfigForm(QWidget):
         hidden: Collection[str] = (),
         collapsed: Collection[str] = (),
         unit: str = NANOMETRE.name,
+        editors: Mapping[str, FieldEditor] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -73,10 +70,10 @@ class ConfigForm(QWidget):
         self._unit = unit
         self._rows: dict[str, _Row] = {}
         self._last: BaseModel | None = None
-        self._elsewhere = _refusal_label()
+        self._elsewhere = RefusalLabel()
         self._refusals: dict[str, str] = {}
         self.setStyleSheet(STYLE)
-        self._build(collapsed)
+        self._build(collapsed, editors or {})
 
     def value(self) -> Any:
         """Give the config as entered, None where it is refused."""
@@ -106,16 +103,20 @@ class ConfigForm(QWidget):
         The form's own values stay, and what is typed may be anything.
         """
         for name, row in self._rows.items():
-            proposed = getattr(config, name)
-            if isinstance(row.editor, SliderEditor) and proposed:
-                low = max(proposed / SLIDER_SPAN, least)
-                row.editor.setSliderRange(min(low, proposed), proposed * SLIDER_SPAN)
+            row.editor.setProposal(getattr(config, name), least)
 
     def setUnit(self, unit: str) -> None:
         """Name the unit of lengths in the labels."""
         self._unit = unit
         for row in self._rows.values():
             row.label.setText(self._title(row.field))
+            row.editor.setUnit(unit)
+
+    def setMeasured(self, measured: Measured) -> None:
+        """Take note of what the data are like; the form's own values stay."""
+        self.setUnit(measured.unit)
+        for row in self._rows.values():
+            row.editor.setMeasured(measured)
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -126,22 +127,24 @@ class ConfigForm(QWidget):
         """Give the editor of a field."""
         return self._rows[name].editor
 
-    def _build(self, collapsed: Collection[str]) -> None:
+    def _build(self, collapsed: Collection[str], editors: Mapping[str, FieldEditor]) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         sections: Mapping[str, Collection[str]] = getattr(self.model_type, "sections", {})
         shown = [name for name in self.model_type.model_fields if name not in self._hidden_names]
         placed = {name for names in sections.values() for name in names}
-        layout.addWidget(self._section([name for name in shown if name not in placed]))
+        alone = [name for name in shown if name not in placed]
+        alone.sort(key=lambda name: name in editors and editors[name].titled)
+        layout.addWidget(self._section(alone, editors))
         for title, names in sections.items():
             names = [name for name in names if name in shown]
             if names:
-                content = self._section(names)
+                content = self._section(names, editors)
                 layout.addWidget(Section(title, content, opened=title not in collapsed))
         layout.addWidget(self._elsewhere)
 
-    def _section(self, names: Collection[str]) -> QWidget:
+    def _section(self, names: Collection[str], editors: Mapping[str, FieldEditor]) -> QWidget:
         widget = QWidget()
         layout = QFormLayout(widget)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -149,17 +152,23 @@ class ConfigForm(QWidget):
         layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         for name in names:
-            row = _Row(name, self.model_type.model_fields[name])
+            row = _Row(name, self.model_type.model_fields[name], editors.get(name))
             row.label.setText(self._title(row.field))
+            row.editor.setUnit(self._unit)
             row.editor.changed.connect(self.value)
             self._rows[name] = row
-            layout.addRow(row.label, row.editor)
+            if not row.editor.wide:
+                layout.addRow(row.label, row.editor)
+            else:
+                if not row.editor.titled:
+                    layout.addRow(row.label)
+                layout.addRow(row.editor)
             layout.addRow(row.refusal)
         return widget
 
     def _title(self, field: FieldInfo) -> str:
         title = field.title or ""
-        return f"{title} ({self._unit})" if field.json_schema_extra == WORLD else title
+        return f"{title} ({self._unit})" if is_length(field) else title
 
     def _check(self) -> BaseModel | None:
         values = dict(self._hidden)
@@ -189,6 +198,9 @@ class ConfigForm(QWidget):
                         place = named[-1] if named else ""
                     refusals.setdefault(place, reason)
         self._show(refusals, red)
+        for row in self._rows.values():
+            # What is red must be mended first, and so stays in reach.
+            row.setEnabled(row.name in red or values.get(row.needs, True))
         return config
 
     def _named_in(self, sentence: str) -> list[str]:
@@ -203,40 +215,35 @@ class ConfigForm(QWidget):
         self._refusals = refusals
         for name, row in self._rows.items():
             row.editor.setRefused(name in red)
-            _say(row.refusal, self._readable(refusals.get(name, "")))
-        _say(self._elsewhere, self._readable(refusals.get("", "")))
+            said = "" if row.editor.says_why else refusals.get(name, "")
+            row.refusal.say(self._readable(said))
+        self._elsewhere.say(self._readable(refusals.get("", "")))
 
     def _readable(self, sentence: str) -> str:
         """Put titles in place of the names of fields, which are not to be seen in the form."""
         for name in self._named_in(sentence):
             title = self._rows[name].field.title
             sentence = re.sub(rf"\b{name}\b", f"'{title}'", sentence)
-        return sentence[:1].upper() + sentence[1:]
+        return sentence
 
 
 class _Row:
     """Label, editor and the reason of a refusal."""
 
-    def __init__(self, name: str, field: FieldInfo) -> None:
+    def __init__(self, name: str, field: FieldInfo, editor: FieldEditor | None = None) -> None:
+        self.name = name
         self.field = field
-        self.editor = editor_for(field, slider=field.json_schema_extra == WORLD)
+        self.needs = str(extra_of(field).get(NEEDS, ""))
+        self.editor = editor or editor_for(field, slider=is_length(field))
         self.editor.setObjectName(name)
         self.label = QLabel()
         self.label.setBuddy(self.editor)
-        self.refusal = _refusal_label()
+        self.refusal = RefusalLabel()
         tip = f"<p>{field.description or field.title}</p><p><code>{name}</code></p>"
         self.label.setToolTip(tip)
         self.editor.setToolTip(tip)
 
-
-def _refusal_label() -> QLabel:
-    label = QLabel()
-    label.setProperty("refusal", True)
-    label.setWordWrap(True)
-    label.hide()
-    return label
-
-
-def _say(label: QLabel, sentence: str) -> None:
-    label.setText(sentence)
-    label.setVisible(bool(sentence))
+    def setEnabled(self, enabled: object) -> None:
+        """Make it grey, or no more."""
+        for widget in (self.label, self.editor):
+            widget.setEnabled(bool(enabled))

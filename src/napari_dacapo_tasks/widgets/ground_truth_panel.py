@@ -82,6 +82,10 @@ class GroundTruthPanel(QWidget):
         """How the labels are read, None while that is refused."""
         return self.channels.value()
 
+    def setChosenChannels(self, chosen: bool) -> None:
+        """Let channels be chosen, or take all labels as the only one, for tasks that want that."""
+        self.channels.setChosen(chosen)
+
     def _on_inserted(self, event: Any) -> None:
         self._offer(event.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import napari
@@ -11,13 +12,15 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.tasks.preview import Preview
+from napari_dacapo_tasks.widgets.colormaps import channel_colours
 from napari_dacapo_tasks.widgets.lifetime import connect_while_alive
 
 HEIGHT = 150
 LEAST_SHARE = 1e-5
 """Shown in place of 0 on a logarithmic axis: less than a voxel in a hundred thousand."""
 
-COLOURS = ("#3b8ed0", "#e07b39", "#4aa564", "#b65fc4", "#c9a227", "#d1495b", "#5ab4ac", "#8c8c8c")
+MOST_CURVES = 8
+"""Of more channels only the one that is seen has a curve."""
 
 
 class Histogram(QWidget):
@@ -37,6 +40,7 @@ class Histogram(QWidget):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.curves: list[Any] = []
         self._preview: Preview | None = None
+        self._channel = 0
         self._legend = QLabel()
         self._legend.setWordWrap(True)
         self.log_box = QCheckBox("Log scale")
@@ -55,31 +59,46 @@ class Histogram(QWidget):
     def show_preview(self, preview: Preview) -> None:
         """Draw the histograms of a preview in place of those before."""
         self._preview = preview
-        channels = preview.statistics
-        while len(self.curves) < len(channels):
-            pen = pyqtgraph.mkPen(COLOURS[len(self.curves) % len(COLOURS)], width=2)
-            self.curves.append(self.plot.plot(pen=pen, stepMode="center"))
-        edges = preview.bin_edges
-        for index, curve in enumerate(self.curves):
-            curve.setVisible(index < len(channels))
-            if index < len(channels):
-                counts = channels[index].histogram
-                share = counts / max(int(counts.sum()), 1)
-                if self.log_box.isChecked():
-                    share = np.maximum(share, LEAST_SHARE)
-                curve.setData(edges, 100 * share)
+        self._channel = min(self._channel, len(preview.channels) - 1)
+        self._draw()
+
+    def show_channel(self, index: int) -> None:
+        """Draw this channel, where there are too many to draw all."""
+        self._channel = index
+        if self._preview is not None and len(self._preview.channels) > MOST_CURVES:
+            self._draw()
+
+    def _draw(self) -> None:
+        preview = self._preview
+        assert preview is not None
+        count = len(preview.channels)
+        drawn = range(count) if count <= MOST_CURVES else [self._channel]
+        while len(self.curves) < len(drawn):
+            self.curves.append(self.plot.plot(stepMode="center"))
+        edges, colours = preview.bin_edges, channel_colours(count, preview.composites)
+        for curve in self.curves[len(drawn) :]:
+            curve.setVisible(False)
+        for curve, index in zip(self.curves, drawn, strict=False):
+            counts = preview.statistics[index].histogram
+            share = counts / max(int(counts.sum()), 1)
+            if self.log_box.isChecked():
+                share = np.maximum(share, LEAST_SHARE)
+            curve.setPen(pyqtgraph.mkPen(colours[index], width=2))
+            curve.setData(edges, 100 * share)
+            curve.setVisible(True)
         self.plot.setXRange(edges[0], edges[-1], padding=0.02)
         self._legend.setText(
             " &nbsp;".join(
-                f'<span style="color:{COLOURS[i % len(COLOURS)]}">■</span>&nbsp;{one.channel}'
-                for i, one in enumerate(channels)
+                f'<span style="color:{colours[index]}">■</span>&nbsp;'
+                f"{escape(preview.channels[index])}"
+                for index in drawn
             )
         )
 
     def _on_log(self, on: bool) -> None:
         self.plot.setLogMode(y=on)
         if self._preview is not None:
-            self.show_preview(self._preview)
+            self._draw()
 
     def _on_theme(self, _event: Any = None) -> None:
         theme = get_theme(self._viewer.theme)

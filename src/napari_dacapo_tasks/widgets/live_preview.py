@@ -15,6 +15,7 @@ from napari_dacapo_tasks.arrays import GroundTruth
 from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.preview import Preview, PreviewProgress, preview
+from napari_dacapo_tasks.widgets.pictures import Picture, draw
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.workers import Job
 
@@ -50,6 +51,14 @@ class Request:
     subject: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A preview and the pictures of it, which are too large for the main thread to draw."""
+
+    preview: Preview
+    pictures: list[Picture]
+
+
 class LivePreview(QObject):
     """Makes previews of what `ask` gives.
 
@@ -62,8 +71,10 @@ class LivePreview(QObject):
 
     Signals
     -------
+    begun()
+        A preview is being made: what was made of the one before is out of date.
     made(object, object)
-        A `Preview` and its `Request`.
+        A `Seen` and its `Request`.
     failed(object)
         An exception.
     progressed(float, str)
@@ -72,6 +83,7 @@ class LivePreview(QObject):
         Nothing is going on any more.
     """
 
+    begun = Signal()
     made = Signal(object, object)
     failed = Signal(object)
     progressed = Signal(float, str)
@@ -144,6 +156,7 @@ class LivePreview(QObject):
         self._progress = PreviewProgress(0.0, "")
         self._job.start(lambda: _last(request))
         self._slow.start()
+        self.begun.emit()
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, PreviewProgress):
@@ -151,7 +164,7 @@ class LivePreview(QObject):
             if not self._slow.isActive():
                 self._tell_progress()
 
-    def _on_end(self, result: Preview) -> None:
+    def _on_end(self, result: Seen) -> None:
         request, matters = self._request, self._still_matters()
         self._usual = monotonic() - self._begun
         self._end()
@@ -179,11 +192,12 @@ class LivePreview(QObject):
             self.progressed.emit(self._progress.done, self._progress.doing)
 
 
-def _last(request: Request) -> Generator[PreviewProgress, None, Preview]:
-    """Pass progress on, and return the preview."""
+def _last(request: Request) -> Generator[PreviewProgress, None, Seen]:
+    """Pass progress on, and return the preview with its pictures."""
     for event in preview(request.config, request.ground_truth, request.roi):
         if isinstance(event, Preview):
-            return event
+            yield PreviewProgress(0.95, "Drawing")
+            return Seen(event, draw(event.target.data, event.composites, event.target_ranges))
         yield event
     raise AssertionError("a preview ends with its result")
 

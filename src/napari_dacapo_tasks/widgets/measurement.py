@@ -19,12 +19,14 @@ def measure(ground_truth: GroundTruth) -> Generator[None, None, Measured]:
     labels = ground_truth.labels
     voxel_size = tuple(size / labels.unit.steps for size in labels.voxel_size)
     gt, _ = ground_truth.read(_central_roi(labels))
-    radii = []
-    for channel in gt.data:
+    radii, largest = [], None
+    for ids, channel in zip(gt.data, ground_truth.config.channels, strict=True):
         yield
-        radii.append(objects.typical_radius(channel, voxel_size))
+        radii.append(objects.typical_radius(ids, voxel_size))
+        if not channel.labels:  # or else they are no ids any more
+            largest = int(ids.max(initial=0))
     found = [radius for radius in radii if radius is not None]
-    return Measured(voxel_size, min(found, default=None), labels.unit.name)
+    return Measured(voxel_size, min(found, default=None), labels.unit.name, largest)
 
 
 def _central_roi(array: Array) -> Roi:

@@ -32,7 +32,8 @@ class PreviewPanel(QWidget):
 
     Signals
     -------
-    regionChanged(), asked(), cancelled(), pinned(), liveChanged(bool), channelChosen(int)
+    regionChanged(), asked(), cancelled(), pinned(), liveChanged(bool), channelChosen(int), \
+    pictureChosen(int)
         What the person did.
     """
 
@@ -42,6 +43,7 @@ class PreviewPanel(QWidget):
     pinned = Signal()
     liveChanged = Signal(bool)
     channelChosen = Signal(int)
+    pictureChosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,11 +70,12 @@ class PreviewPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setRange(0, 100)
         self.channel_combo = QComboBox()
-        self.channel_combo.setToolTip("The channel whose layers are seen")
+        self.channel_combo.setToolTip("The channel, or the picture of several, that is seen")
+        self._pictures = 0
         self._channel_row = QWidget()
         row = QHBoxLayout(self._channel_row)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel("Channel shown"))
+        row.addWidget(QLabel("Shown"))
         row.addWidget(self.channel_combo, 1)
         self._channel_row.hide()
 
@@ -102,7 +105,7 @@ class PreviewPanel(QWidget):
         self.cancel_button.clicked.connect(lambda: self.cancelled.emit())
         self.pin_button.clicked.connect(lambda: self.pinned.emit())
         self.live_box.toggled.connect(self.liveChanged)
-        self.channel_combo.activated.connect(self.channelChosen)
+        self.channel_combo.activated.connect(self._on_chosen)
         self.size_box.hide()
 
     @property
@@ -132,18 +135,30 @@ class PreviewPanel(QWidget):
         """Show that nothing is being made."""
         self._working.hide()
 
-    def offer_channels(self, channels: list[str]) -> None:
-        """Name the channels of the preview, one of which is seen."""
-        if channels != [self.channel_combo.itemText(i) for i in range(self.channel_combo.count())]:
-            shown = max(self.channel_combo.currentIndex(), 0)
-            self.channel_combo.clear()
-            self.channel_combo.addItems(channels)
-            self.channel_combo.setCurrentIndex(min(shown, len(channels) - 1))
-        self._channel_row.setVisible(len(channels) > 1)
+    def offer_channels(self, channels: list[str], pictures: list[str]) -> None:
+        """Name the pictures and the channels of the preview, one of which is seen."""
+        combo, offered = self.channel_combo, [*pictures, *channels]
+        if offered != [combo.itemText(index) for index in range(combo.count())]:
+            before = combo.currentText()
+            # The first picture is what is seen where there has been none.
+            stays = before in offered and bool(self._pictures or not pictures)
+            kept = offered.index(before) if stays else 0
+            combo.clear()
+            combo.addItems(offered)
+            combo.setCurrentIndex(kept)
+        self._pictures = len(pictures)
+        self._channel_row.setVisible(len(offered) > 1)
 
     def show_channel(self, index: int) -> None:
-        """Name the channel that is seen."""
-        self.channel_combo.setCurrentIndex(index)
+        """Name the channel that is seen, unless it is a picture of several."""
+        if self.channel_combo.currentIndex() >= self._pictures:
+            self.channel_combo.setCurrentIndex(self._pictures + index)
+
+    def _on_chosen(self, index: int) -> None:
+        if index < self._pictures:
+            self.pictureChosen.emit(index)
+        else:
+            self.channelChosen.emit(index - self._pictures)
 
     def _on_region(self, index: int) -> None:
         self.size_box.setVisible(index == BOX)

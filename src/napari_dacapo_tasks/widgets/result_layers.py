@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
 import napari
 import numpy as np
 from funlib.geometry import Coordinate
-from napari.layers import Layer
+from napari.layers import Labels, Layer
+from napari.utils import Colormap
 from numpy.typing import NDArray
 
-from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
 from napari_dacapo_tasks.widgets.layers import LayerGeometry, array_of, geometry_of
@@ -20,8 +22,10 @@ from napari_dacapo_tasks.widgets.layers import LayerGeometry, array_of, geometry
 RESULT = "napari_dacapo_tasks.result"
 """Key in a layer's metadata: the layer was made here, and is no input to choose."""
 
-MOST_SEPARATE_CHANNELS = 4
-"""Up to so many channels are a layer each; more are one layer with a slider."""
+LOOK = "napari_dacapo_tasks.look"
+"""Key in a layer's metadata: its colours and limits as they were set here."""
+
+FOLLOWED = ("colormap", "contrast_limits")
 
 
 def is_result(layer: Layer) -> bool:
@@ -79,7 +83,7 @@ class Anchor:
 
 
 class ResultLayers:
-    """Shows arrays as image layers of a viewer, each in place of the one before.
+    """Shows arrays as layers of a viewer, each in place of the one before.
 
     What the person has set on a layer (visible, colours, limits, order) stays. A layer that was
     removed comes back with its next array.
@@ -89,55 +93,20 @@ class ResultLayers:
     viewer
         Where they are shown.
     kind
-        With a name for the kind of results, layers of that kind that are there already are taken
-        over: those of a dock that was closed.
+        A name for the kind of results: layers of that kind that are there already, left by a dock
+        that was closed, are taken over.
     """
 
-    def __init__(self, viewer: napari.Viewer, kind: str = "") -> None:
+    def __init__(self, viewer: napari.Viewer, kind: str) -> None:
         self._viewer = viewer
         self._kind = kind
         self._layers: dict[str, Layer] = {}
+        self._given: dict[str, str] = {}
         for layer in viewer.layers:
             of, _, key = str(layer.metadata.get(RESULT, "")).partition("/")
-            if kind and of == kind:
+            if of == kind:
                 self._layers[key] = layer
-
-    def show_channels(
-        self,
-        name: str,
-        array: NumpyArray,
-        channels: list[str],
-        geometry: LayerGeometry,
-        look: Mapping[str, Any],
-        *,
-        suffix: str = "",
-    ) -> None:
-        """Show an array with channels: a layer each, or one with a slider where they are many.
-
-        Parameters
-        ----------
-        name
-            What is shown, the same from one array to the next.
-        array
-            Values of the shape ``(channels, z, y, x)`` or ``(channels, y, x)``.
-        channels
-            A name for each channel, empty where there is nothing to say of it.
-        geometry
-            The place of the spatial axes.
-        look
-            Options for layers that do not exist yet.
-        suffix
-            Ends the names of the layers, after the channel.
-        """
-        if len(array.data) > MOST_SEPARATE_CHANNELS:
-            place = geometry.layer_options(channels=True)
-            self.show(name, f"{name} {suffix}".strip(), array.data, place, look)
-            return
-        for index, (channel, values) in enumerate(zip(channels, array.data, strict=True)):
-            full = f"{name}: {channel} {suffix}" if channel else f"{name} {suffix}"
-            # Channels upon each other cannot be told apart: the first is seen until one chooses.
-            seen = look if index == 0 else {**look, "visible": False}
-            self.show(f"{name} {index}", full.strip(), values, geometry.layer_options(), seen)
+                self._given[key] = layer.name
 
     def show(
         self,
@@ -146,40 +115,103 @@ class ResultLayers:
         values: NDArray[Any],
         place: Mapping[str, Any],
         look: Mapping[str, Any],
-    ) -> None:
+        *,
+        kind: str = "image",
+        above: str | None = None,
+    ) -> Layer:
         """Show values in a place (scale, translate, units and axis labels of all axes).
 
-        ``key`` stays the same from one array to the next; ``name`` and ``look`` are for a layer
-        that does not exist yet.
+        Parameters
+        ----------
+        key
+            What is shown, the same from one array to the next.
+        name
+            Of the layer, unless the person has named it.
+        values, place
+            What to show, and where.
+        look
+            Options of the layer. Colours and limits follow it as long as the person has not set
+            them; the others are for a layer that does not exist yet.
+        kind
+            ``"image"`` or ``"labels"``.
+        above
+            Key of the layer on which a new one lies; without it, it lies beneath those that there
+            are.
         """
-        layer = self._layers.get(key)
-        if layer is not None and layer not in self._viewer.layers:
-            layer = None
-        if layer is not None and layer.ndim != values.ndim:
+        layer = self.layer(key)
+        if layer is not None and not _fits(layer, values, kind, bool(look.get("rgb"))):
             self._viewer.layers.remove(layer)
             layer = None
         if layer is None:
-            metadata = {RESULT: f"{self._kind}/{key}"}
-            self._layers[key] = self._added(name, values, {**place, **look, "metadata": metadata})
-            return
+            metadata = {RESULT: f"{self._kind}/{key}", LOOK: _noted(look)}
+            options = {**place, **look, "name": name, "metadata": metadata}
+            layer = Layer.create(values, options, kind)
+            self._insert(layer, above)
+            self._layers[key] = layer
+            self._given[key] = layer.name
+            return layer
+        self.rename(key, name)
+        reshaped = layer.data.shape != values.shape
         layer.data = values
         for option, value in place.items():
             present = getattr(layer, option)
             if option in ("scale", "translate"):
-                same = np.array_equal(present, value)
+                # napari takes no note of the new extent of a hidden layer until it is placed.
+                same = np.array_equal(present, value) and not (reshaped and option == "scale")
             else:
                 same = tuple(str(one) for one in present) == tuple(value)
             if not same:
                 setattr(layer, option, value)
+        _follow(layer, look)
+        return layer
 
     def layer(self, key: str) -> Layer | None:
         """Give a layer that is in the viewer now."""
         layer = self._layers.get(key)
         return layer if layer is not None and layer in self._viewer.layers else None
 
-    def adopt(self, key: str, layer: Layer) -> None:
-        """Take over a layer that is there already."""
-        self._layers[key] = layer
+    def present(self) -> dict[str, Layer]:
+        """Give all layers that are in the viewer now, by key."""
+        return {key: one for key, one in self._layers.items() if one in self._viewer.layers}
+
+    def drawn_once(
+        self, wanted: Mapping[str, tuple[NDArray[Any], str, bool]]
+    ) -> AbstractContextManager[None]:
+        """Let the viewer draw only once where layers go; it then takes its time to tidy up.
+
+        Parameters
+        ----------
+        wanted
+            By key, all that will be shown: values, kind, and whether they are colours.
+        """
+        go = any(
+            key not in wanted or not _fits(layer, *wanted[key])
+            for key, layer in self.present().items()
+        )
+        return self._viewer.layers.batched_update() if go else nullcontext()
+
+    def pin(self, key: str, name: str) -> Layer:
+        """Keep a copy of a layer as it is, hidden, beneath all that are shown here."""
+        layer = self.layer(key)
+        assert layer is not None
+        data, options, kind = layer.as_layer_data_tuple()
+        options |= {"name": name, "metadata": {RESULT: True}, "visible": False}
+        copy = Layer.create(data, options, kind)
+        self._insert(copy, None)
+        return copy
+
+    def rename(self, key: str, name: str) -> None:
+        """Name a layer, unless the person has done so."""
+        layer = self.layer(key)
+        # napari adds a number to a name that is taken.
+        if layer is not None and self.has_given_name(key) and layer.name.split(" [")[0] != name:
+            layer.name = name
+            self._given[key] = layer.name
+
+    def has_given_name(self, key: str) -> bool:
+        """Say whether a layer has the name that it was given here."""
+        layer = self.layer(key)
+        return layer is not None and layer.name == self._given[key]
 
     def keep_only(self, keys: Collection[str]) -> None:
         """Remove the layers of all other keys."""
@@ -189,12 +221,57 @@ class ResultLayers:
                 self._viewer.layers.remove(layer)
             del self._layers[key]
 
-    def _added(self, name: str, values: NDArray[Any], options: Mapping[str, Any]) -> Layer:
+    def _insert(self, layer: Layer, above: str | None) -> None:
+        stack = self._viewer.layers
+        below = self.layer(above) if above is not None else None
+        if below is not None:
+            index = stack.index(below) + 1
+        else:
+            index = min(map(stack.index, self.present().values()), default=len(stack))
+        selection = stack.selection
+        selected, active = set(selection), selection.active
+        if not selected:
+            stack.insert(index, layer)
+            return
         # A new layer becomes the selected one, which would take the brush out of a hand.
-        layers = self._viewer.layers
-        selected, active = set(layers.selection), layers.selection.active
-        layer = self._viewer.add_image(values, name=name, **options)
-        if selected:
-            layers.selection = selected
-            layers.selection.active = active
-        return layer
+        with selection.events.blocker_all():
+            stack.insert(index, layer)
+            stack.selection = selected
+            stack.selection.active = active
+
+
+def _fits(layer: Layer, values: NDArray[Any], kind: str, rgb: bool) -> bool:
+    """Say whether a layer can show such values.
+
+    With another type of numbers a layer would be drawn in another place among the others, as its
+    new visual forgets the order.
+    """
+    if layer.ndim != values.ndim - rgb or layer.dtype != values.dtype:
+        return False
+    return isinstance(layer, Labels) if kind == "labels" else getattr(layer, "rgb", None) == rgb
+
+
+def _noted(look: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _comparable(look[name]) for name in FOLLOWED if name in look}
+
+
+def _follow(layer: Layer, look: Mapping[str, Any]) -> None:
+    """Set colours and limits that are others now, unless the person has set them."""
+    before, now = layer.metadata.get(LOOK, {}), _noted(look)
+    for name, value in now.items():
+        untouched = _comparable(getattr(layer, name)) == before.get(name)
+        if untouched and value != before.get(name):
+            setattr(layer, name, look[name])
+    if now != before:
+        if "features" in look:
+            layer.features = look["features"]
+        layer.metadata = {**layer.metadata, LOOK: now}
+
+
+def _comparable(value: Any) -> Any:
+    """Give the name of colours, and numbers that forget rounding."""
+    if isinstance(value, Colormap):
+        return value.name
+    if isinstance(value, str):
+        return value
+    return tuple(float(f"{number:.6g}") for number in value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import napari
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
@@ -14,19 +15,22 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dacapo_tasks.tasks.preview import ChannelStatistics, Preview
-from napari_dacapo_tasks.widgets.histogram import Histogram
+from napari_dacapo_tasks.widgets.colormaps import channel_colours
+from napari_dacapo_tasks.widgets.histogram import MOST_CURVES, Histogram
 
 COLUMNS = {
     "Channel": "Name of the channel",
     "Positive": "Share of known voxels with a target above 0: objects, or joined neighbours",
-    "Unknown": "Share of voxels about which nothing is known",
     "Dropped": "Share of known voxels without weight: the distance mask leaves them out, the "
     "partner of an affinity is unknown, or the label is none of the classes",
     "Weight": "Lowest and highest weight of the voxels that count",
 }
 MOST_ROWS_SHOWN = 8
 SMALL = 0.9
-"""Size of the numbers, in parts of the usual: five columns are to fit beside each other."""
+"""Size of the numbers, in parts of the usual: four columns are to fit beside each other."""
+
+SWATCH = 8
+"""Side of a channel's colour, in pixels."""
 
 NOTHING = "–"
 
@@ -50,6 +54,9 @@ class StatisticsPanel(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.setWordWrap(False)
+        # Names of channels often differ in their ends.
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.table.setIconSize(QSize(SWATCH, SWATCH))
         font = self.table.font()
         font.setPointSizeF(SMALL * font.pointSizeF())
         self.table.setFont(font)
@@ -66,7 +73,11 @@ class StatisticsPanel(QWidget):
     def show_preview(self, preview: Preview) -> None:
         """Show the numbers of a preview."""
         self.summary.setText(_summary(preview))
-        self.table.setRowCount(len(preview.statistics))
+        colours = channel_colours(len(preview.channels), preview.composites)
+        count = len(preview.channels)
+        # Without a picture of classes, the colours are only those of the curves.
+        coloured = 1 < count <= MOST_CURVES or any(one.exclusive for one in preview.composites)
+        self.table.setRowCount(count)
         for row, statistics in enumerate(preview.statistics):
             for column, text in enumerate(_row(statistics)):
                 item = self.table.item(row, column)
@@ -79,10 +90,23 @@ class StatisticsPanel(QWidget):
                         )
                 item.setText(text)
                 item.setToolTip(text)
+            colour = QColor(colours[row]) if coloured else None
+            self.table.item(row, 0).setData(Qt.ItemDataRole.DecorationRole, colour)
         self._fit()
         self.table.show()
         self.histogram.show()
         self.histogram.show_preview(preview)
+
+    def show_channel(self, index: int) -> None:
+        """Point out the channel that is seen."""
+        self.histogram.show_channel(index)
+        for row in range(self.table.rowCount()):
+            font = self.table.font()
+            font.setBold(row == index and self.table.rowCount() > 1)
+            self.table.item(row, 0).setFont(font)
+        item = self.table.item(index, 0)
+        if item is not None:
+            self.table.scrollToItem(item)
 
     def _fit(self) -> None:
         rows = min(self.table.rowCount(), MOST_ROWS_SHOWN)
@@ -93,7 +117,9 @@ class StatisticsPanel(QWidget):
 
 def _summary(preview: Preview) -> str:
     shape = " x ".join(str(length) for length in preview.target.shape)
-    return f"{shape} voxels in {preview.seconds:.2g} s"
+    unknown = preview.statistics[0].unknown  # what is known is the same for all channels
+    of_it = f", {_percent(unknown)} of them unknown" if unknown else ""
+    return f"{shape} voxels{of_it}, in {preview.seconds:.2g} s"
 
 
 def _row(statistics: ChannelStatistics) -> tuple[str, ...]:
@@ -106,7 +132,6 @@ def _row(statistics: ChannelStatistics) -> tuple[str, ...]:
     return (
         statistics.channel,
         _percent(statistics.foreground),
-        _percent(statistics.unknown),
         _percent(statistics.dropped),
         weight,
     )

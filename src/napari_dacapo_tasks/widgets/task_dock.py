@@ -14,17 +14,19 @@ from napari_dacapo_tasks.arrays import Array, Channel, LabelsConfig
 from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.tasks import Measured, TaskConfig
 from napari_dacapo_tasks.tasks.preview import Preview
+from napari_dacapo_tasks.units import VOXEL
 from napari_dacapo_tasks.widgets.ground_truth_panel import GroundTruthPanel
 from napari_dacapo_tasks.widgets.labels_watch import LabelsWatch
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.lifetime import connect_while_alive
-from napari_dacapo_tasks.widgets.live_preview import LivePreview, Request
+from napari_dacapo_tasks.widgets.live_preview import LivePreview, Request, Seen
 from napari_dacapo_tasks.widgets.measurement import measure
 from napari_dacapo_tasks.widgets.notices import Notice
 from napari_dacapo_tasks.widgets.preview_layers import PreviewLayers
 from napari_dacapo_tasks.widgets.preview_panel import PreviewPanel
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.section import Section, scrolled
+from napari_dacapo_tasks.widgets.segment_panel import SegmentPanel
 from napari_dacapo_tasks.widgets.session import Session
 from napari_dacapo_tasks.widgets.statistics_panel import StatisticsPanel
 from napari_dacapo_tasks.widgets.task_panel import TaskPanel, describe
@@ -52,6 +54,7 @@ class TaskDock(QWidget):
         self._labels_layer: Layer | None = None
         self._preview_spoke = False
         self._resting = False
+        self._unit = VOXEL.name
 
         # An earlier dock of this viewer may have been closed.
         earlier_task, earlier_layer = self._session.task, self._session.labels_layer
@@ -59,6 +62,7 @@ class TaskDock(QWidget):
         self.ground_truth = GroundTruthPanel(self._viewer, self._session.labels_config)
         self.task = TaskPanel(self._session.labels_config.channel_names)
         self.preview = PreviewPanel()
+        self.segmentation = SegmentPanel(self._viewer)
         self.statistics = StatisticsPanel(self._viewer)
         self.notice = Notice()
         self.layers = PreviewLayers(self._viewer, self)
@@ -74,8 +78,10 @@ class TaskDock(QWidget):
             self.ground_truth.mask_combo.set_layer(earlier_mask)
         if earlier_task is not None:
             self.task.setValue(earlier_task)
+        self.ground_truth.setChosenChannels(self.task.wants_channels)
         self._connect()
         self._session.update(task=self.task.value())
+        self._offer_methods()
         self._on_layers()
 
     def sizeHint(self) -> Any:
@@ -91,6 +97,7 @@ class TaskDock(QWidget):
             if self._resting:
                 self.live.cancel()
                 self._measuring.stop()
+                self.segmentation.cancel()
                 self._watch.watch(None)
             elif resting:
                 self._on_layers()
@@ -101,6 +108,7 @@ class TaskDock(QWidget):
             Section("Ground truth", self.ground_truth),
             Section("Task", self.task),
             Section("Preview", self.preview),
+            Section("Segment the target", self.segmentation, opened=False),
             Section("Statistics", self.statistics),
         )
         layout = QVBoxLayout(self)
@@ -112,6 +120,7 @@ class TaskDock(QWidget):
     def _connect(self) -> None:
         self.ground_truth.layersChanged.connect(self._on_layers)
         self.ground_truth.channelsChanged.connect(self._on_channels)
+        self.task.channelsWanted.connect(self.ground_truth.setChosenChannels)
         self.task.valueChanged.connect(self._on_task)
         self.task.channelsLoaded.connect(self._on_channels_loaded)
         self.task.failed.connect(self._say_error)
@@ -121,11 +130,16 @@ class TaskDock(QWidget):
         self.preview.pinned.connect(self._on_pin)
         self.preview.liveChanged.connect(self._on_live)
         self.preview.channelChosen.connect(self.layers.show_channel)
+        self.preview.pictureChosen.connect(self.layers.show_picture)
+        self.live.begun.connect(self.segmentation.outdate)
         self.live.made.connect(self._on_made)
         self.live.failed.connect(self._on_preview_failed)
         self.live.progressed.connect(self.preview.show_progress)
         self.live.idle.connect(self.preview.show_idle)
         self.layers.channelShown.connect(self.preview.show_channel)
+        self.layers.channelShown.connect(self.statistics.show_channel)
+        self.layers.channelShown.connect(self.segmentation.show_channel)
+        self.segmentation.failed.connect(self._on_preview_failed)
         self._measuring.returned.connect(self._on_measured)
         self._measuring.failed.connect(self._say_error)
         self._watch.edited.connect(self._change)
@@ -183,7 +197,11 @@ class TaskDock(QWidget):
 
     def _on_task(self, config: TaskConfig | None) -> None:
         self._session.update(task=config)
+        self._offer_methods()
         self._change()
+
+    def _offer_methods(self) -> None:
+        self.segmentation.setTask(self._session.task, self._unit)
 
     def _measure(self) -> None:
         """Propose parameters for the ground truth; the preview follows."""
@@ -200,6 +218,8 @@ class TaskDock(QWidget):
             self._measuring.start(lambda: measure(ground_truth))
 
     def _on_measured(self, measured: Measured) -> None:
+        self._unit = measured.unit
+        self._offer_methods()
         if not self.task.setMeasured(measured):
             self._change()
 
@@ -260,11 +280,13 @@ class TaskDock(QWidget):
         self._box = roi
         return Request(config, ground_truth, roi, Anchor.at_layer(layer), self._subject())
 
-    def _on_made(self, preview: Preview, request: Request) -> None:
+    def _on_made(self, seen: Seen, request: Request) -> None:
+        preview = seen.preview
         self._preview, self._request = preview, request
-        self.preview.offer_channels(preview.channels)
-        self.layers.show(preview, request.anchor)
+        self.preview.offer_channels(preview.channels, [one.name for one in preview.composites])
         self.statistics.show_preview(preview)
+        self.layers.show(preview, seen.pictures, request.anchor)
+        self.segmentation.setPreview(request.config, preview, request.anchor)
         self.preview.pin_button.setEnabled(True)
         remark = " ".join(preview.notices)
         if remark:
@@ -280,7 +302,9 @@ class TaskDock(QWidget):
     def _on_pin(self) -> None:
         assert self._request is not None
         unit = self._request.ground_truth.labels.unit.name
-        self.layers.pin(describe(self._request.config, self.task.proposal(), unit))
+        said = describe(self._request.config, self.task.proposal(), unit)
+        self.layers.pin(said)
+        self.segmentation.layers.pin(said)
 
     def _say_error(self, error: BaseException) -> None:
         self.notice.show_error(error)

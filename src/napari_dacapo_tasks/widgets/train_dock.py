@@ -16,7 +16,7 @@ from napari_dacapo_tasks.errors import ConfigError, DeviceError, RunError, UserE
 from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.training.events import Notice as TrainingNotice
-from napari_dacapo_tasks.training.events import Request, Snapshot, Started, Stepped, TrainingEvent
+from napari_dacapo_tasks.training.events import Request, Started, Stepped, TrainingEvent
 from napari_dacapo_tasks.widgets.architecture_panel import ArchitecturePanel
 from napari_dacapo_tasks.widgets.closing import EndOnClose
 from napari_dacapo_tasks.widgets.loss_plot import LossPlot
@@ -31,6 +31,7 @@ from napari_dacapo_tasks.widgets.train_work import (
     FoundRun,
     NewRun,
     Opened,
+    SeenSnapshot,
     Work,
     go_on,
     make_and_train,
@@ -54,7 +55,6 @@ class TrainDock(QWidget):
         self._opened = False
         self._reveal = False
         self._anchor: Anchor | None = None
-        self._target_range = (-1.0, 1.0)
 
         self.data = TrainDataPanel(self._viewer)
         self.architecture = ArchitecturePanel()
@@ -63,7 +63,7 @@ class TrainDock(QWidget):
         self.notice = Notice()
         self.controls = RunControls()
         self.plot = LossPlot(self._viewer)
-        self.snapshots = SnapshotLayers(self._viewer)
+        self.snapshots = SnapshotLayers(self._viewer, self)
         self._job = Job(self)
         self._end_on_close = EndOnClose(self, self._job.end)
         self._lay_out()
@@ -157,15 +157,13 @@ class TrainDock(QWidget):
 
     # What comes from the run
 
-    def _on_event(self, event: float | Opened | TrainingEvent) -> None:
+    def _on_event(self, event: float | Opened | SeenSnapshot | TrainingEvent) -> None:
         match event:
             case float():
                 self.controls.showShare(event)
             case Opened():
                 self._opened = True
                 self.folder.showTraining()
-                task = event.run.config.task
-                self._target_range = task.task_type(task).predictor.target_ranges[0]
             case Started():
                 self.controls.showRun(event.iteration, event.iterations, f"on {event.device}")
                 self.architecture.setParameters(event.parameters)
@@ -174,8 +172,8 @@ class TrainDock(QWidget):
             case Stepped():
                 self.plot.add(event.iteration, event.loss)
                 self.controls.step(event.iteration, event.seconds)
-            case Snapshot():
-                self.snapshots.show(event, self._anchor, self._target_range)
+            case SeenSnapshot():
+                self.snapshots.show(event, self._anchor)
                 if self._reveal:  # not each time: a person may want to look elsewhere
                     self.snapshots.reveal()
                     self._reveal = False

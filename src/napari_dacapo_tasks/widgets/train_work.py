@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, GroundTruth
@@ -12,7 +13,9 @@ from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.create import create_run
 from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder, Statistic
 from napari_dacapo_tasks.tasks import TaskConfig
-from napari_dacapo_tasks.training.events import Request, TrainingEvent
+from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
+from napari_dacapo_tasks.training.events import Request, Snapshot, TrainingEvent
+from napari_dacapo_tasks.widgets.pictures import Picture, draw
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,30 @@ class Opened:
     run: RunFolder
 
 
-Work = Generator[float | Opened | TrainingEvent, Request | None, RunFolder]
+@dataclass(frozen=True)
+class SeenSnapshot:
+    """A snapshot, and how its target and prediction are to be seen.
+
+    Attributes
+    ----------
+    snapshot
+        From training.
+    ranges
+        Lowest and highest value of each channel of target and prediction.
+    highest_weight
+        Of all channels, 1 where none weighs anything.
+    target, prediction
+        Pictures of several channels.
+    """
+
+    snapshot: Snapshot
+    ranges: list[tuple[float, float]]
+    highest_weight: float
+    target: list[Picture]
+    prediction: list[Picture]
+
+
+Work = Generator[float | Opened | SeenSnapshot | TrainingEvent, Request | None, RunFolder]
 
 
 def look_into(path: Path) -> Generator[None, None, FoundRun | None]:
@@ -92,5 +118,26 @@ def _train(run: RunFolder) -> Work:
     from napari_dacapo_tasks.training.loop import train  # torch, which takes seconds to import
 
     yield Opened(run)
-    yield from train(run)
-    return run
+    config = run.config.task
+    predictor = config.task_type(config).predictor
+    steps = train(run)
+    try:
+        event = next(steps)
+        while True:
+            request = yield _seen(event, predictor) if isinstance(event, Snapshot) else event
+            event = steps.send(request)
+    except StopIteration:
+        return run
+    finally:
+        steps.close()
+
+
+def _seen(snapshot: Snapshot, predictor: Predictor[Any]) -> SeenSnapshot:
+    ranges, composites = predictor.target_ranges, predictor.composites
+    return SeenSnapshot(
+        snapshot,
+        ranges,
+        float(snapshot.weight.data.max(initial=0.0)) or 1.0,
+        draw(snapshot.target.data, composites, ranges),
+        draw(snapshot.prediction.data, composites, ranges),
+    )

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import ClassVar, Generic, TypeVar
+from contextlib import closing
+from enum import Enum
+from math import prod
+from typing import Any, ClassVar, Generic, TypeVar
 
+from funlib.geometry import Coordinate, Roi
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.arrays.array import CHANNEL
+from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.numerics.threads import slices
+
+_SLAB_VALUES = 1 << 22
+"""Values that are read at a time: some hundredths of a second of work."""
 
 
 class PostProcessorParameters(BaseModel):
@@ -21,10 +32,27 @@ class PostProcessorParameters(BaseModel):
 
 
 Parameters = TypeVar("Parameters", bound=PostProcessorParameters)
+Result = TypeVar("Result")
+
+
+class Labelling(Enum):
+    """What the labels of a segmentation say."""
+
+    FOREGROUND = "foreground"
+    """1 in any object, 0 elsewhere; a channel for each kind of object."""
+
+    INSTANCES = "instances"
+    """An id for each object, 0 elsewhere; a channel for each kind of object."""
+
+    CLASSES = "classes"
+    """Which class a voxel is of, in one channel."""
 
 
 class PostProcessor(ABC, Generic[Parameters]):
     """Makes a segmentation of what a model answers in eval mode, or of a perfect target."""
+
+    labelling: ClassVar[Labelling]
+    """What the labels say."""
 
     @property
     @abstractmethod
@@ -44,7 +72,7 @@ class PostProcessor(ABC, Generic[Parameters]):
         Parameters
         ----------
         prediction
-            Of the shape ``(channels, z, y, x)``, or without z.
+            Of the shape ``(channels, z, y, x)``, or without z. NaN is no object.
         parameters
             Which, of those that there are.
 
@@ -58,14 +86,83 @@ class PostProcessor(ABC, Generic[Parameters]):
         NumpyArray
             Labels of the shape ``(c, z, y, x)`` in the place of the prediction, 0 where there is
             no object.
+
+        Raises
+        ------
+        DataError
+            Where the prediction is not of the channels that the task has.
         """
 
     def process(self, prediction: Array, parameters: Parameters) -> NumpyArray:
         """Segment in one go; as `segment`."""
-        steps = self.segment(prediction, parameters)
+        return result_of(self.segment(prediction, parameters))
+
+
+def result_of(steps: Generator[Any, None, Result]) -> Result:
+    """Go through all steps and give what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def share_of(
+    steps: Generator[float, None, Result], begin: float, end: float
+) -> Generator[float, None, Result]:
+    """Go through steps that are part of a work, from one share of it to another."""
+    with closing(steps):
         while True:
             try:
-                next(steps)
-            except StopIteration as end:
-                result: NumpyArray = end.value
+                share = next(steps)
+            except StopIteration as stop:
+                result: Result = stop.value
                 return result
+            yield begin + (end - begin) * share
+
+
+def labels_of(prediction: Array, labels: NDArray[Any]) -> NumpyArray:
+    """Place labels ``(c, z, y, x)`` where their prediction lies."""
+    space = (name for name in prediction.axes if name != CHANNEL)
+    return NumpyArray.from_np_array(
+        labels, prediction.roi, prediction.voxel_size, [CHANNEL, *space], prediction.unit
+    )
+
+
+def require_channels(prediction: Array, wanted: int, what: str, *, more: bool = False) -> None:
+    """Refuse a prediction of another number of channels.
+
+    Parameters
+    ----------
+    wanted
+        How many there must be.
+    what
+        What they are, for people.
+    more
+        Whether there may be more.
+    """
+    found = prediction.num_channels or 0
+    if found != wanted and not (more and found > wanted):
+        raise DataError(
+            f"The prediction has {found or 'no'} channels, but the task needs {wanted} ({what}): "
+            "segment it with the task that it was made with."
+        )
+
+
+def slabs(array: Array) -> list[tuple[slice, Roi]]:
+    """Cut an array along its first spatial axis into parts that are read at a time.
+
+    Returns
+    -------
+    For each the voxels along that axis and the region.
+    """
+    length, step = array.shape[0], array.voxel_size[0]
+    values = prod(array.shape) * (array.num_channels or 1)
+    parts = []
+    for part in slices(length, values, _SLAB_VALUES):
+        begin, shape = list(array.roi.begin), list(array.roi.shape)
+        begin[0] += part.start * step
+        shape[0] = (part.stop - part.start) * step
+        parts.append((part, Roi(Coordinate(begin), Coordinate(shape))))
+    return parts

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from funlib.geometry import Coordinate
+from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
@@ -90,20 +90,7 @@ class DistancePredictor(Predictor[ClassCounts]):
         DataError
             Where the scale factor is less than a voxel, or channels do not agree.
         """
-        finest = min(gt.voxel_size)
-        if self.scale_factor < finest:
-            say = gt.unit.describe
-            raise DataError(
-                f"The scale factor of {say(self.scale_factor)} is less than a voxel of "
-                f"{say(gt.voxel_size)}, so every target would be -1 or 1: choose at least "
-                f"{say(finest)}, better a few voxels."
-            )
-        values = self.process(gt[gt.roi], gt.voxel_size, "tanh", self.scale_factor)
-        if len(values) != self.embedding_dims:
-            raise DataError(
-                f"The ground truth has {len(values)} channels, but the task has "
-                f"{self.embedding_dims} ({', '.join(self.channels)})."
-            )
+        values = self.process(self.read(gt), gt.voxel_size, "tanh", self.scale_factor)
         return target_of(gt, values)
 
     def weigh(
@@ -114,15 +101,13 @@ class DistancePredictor(Predictor[ClassCounts]):
         moving_class_counts: ClassCounts | None = None,
     ) -> Weighting[ClassCounts]:
         """Balance foreground and background over what is known and not too near the border."""
-        roi = target.roi
-        known = mask[roi] != 0  # any other value is known, and weighs the same
-        labels = with_channels(gt[roi], gt.dims) != 0
-        masks = [np.broadcast_to(with_channels(known, gt.dims), labels.shape)]
+        labels = with_channels(gt[target.roi], gt.dims) != 0
+        masks = [known_where(mask, target.roi, labels.shape)]
         shown = {}
         if self.mask_distances:
-            trusted = self._trusted(target, mask)
-            masks.append(trusted)
-            shown["distance mask"] = like(target, trusted)
+            trusted = self.trusted(target, mask)
+            masks.append(trusted.data)
+            shown["distance mask"] = trusted
         weight, counts = balance_weights(
             labels, 2, masks, moving_class_counts, self.clipmin, self.clipmax
         )
@@ -130,8 +115,9 @@ class DistancePredictor(Predictor[ClassCounts]):
 
     def padding(self, gt_voxel_size: Coordinate) -> Coordinate:
         """Give the context on each side, in grid steps, rounded up to whole voxels."""
-        factors = CONTEXT_WITH_MASK if self.mask_distances else CONTEXT_WITHOUT_MASK
-        return Coordinate(ceil(factors * self.scale_factor / size) * size for size in gt_voxel_size)
+        return self._context(
+            CONTEXT_WITH_MASK if self.mask_distances else CONTEXT_WITHOUT_MASK, gt_voxel_size
+        )
 
     @property
     def output_array_type(self) -> DistanceArray:
@@ -149,6 +135,8 @@ class DistancePredictor(Predictor[ClassCounts]):
         voxel_size: Sequence[float],
         normalize: Literal["tanh"] | None = None,
         normalize_args: float | None = None,
+        *,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Make signed distances of ids.
 
@@ -160,6 +148,8 @@ class DistancePredictor(Predictor[ClassCounts]):
             Per spatial axis; the distances are in its unit.
         normalize, normalize_args
             ``"tanh"`` and the scale, or None for the bare distances.
+        out
+            Where to put the result.
 
         Returns
         -------
@@ -167,7 +157,7 @@ class DistancePredictor(Predictor[ClassCounts]):
             float32, of shape ``(c, z, y, x)``.
         """
         channels = with_channels(labels, len(voxel_size))
-        result = np.empty(channels.shape, np.float32)
+        result = np.empty(channels.shape, np.float32) if out is None else out
         for channel, made in zip(channels, result, strict=True):
             if normalize is None:
                 numerics.signed_distance(channel, voxel_size, out=made)
@@ -204,24 +194,66 @@ class DistancePredictor(Predictor[ClassCounts]):
         assert normalize_args is not None, "tanh needs a scale"
         return numerics.distance_mask(distances, mask, voxel_size, normalize_args)
 
-    def _trusted(self, target: NumpyArray, mask: Array) -> NDArray[np.uint8]:
-        """Make the distance mask of a target from a mask that may reach farther."""
-        around = mask.roi
+    def read(self, gt: Array) -> NDArray[Any]:
+        """Read the ids of all channels, ``(c, z, y, x)``; refuse as `create_target` says."""
+        finest = min(gt.voxel_size)
+        if self.scale_factor < finest:
+            say = gt.unit.describe
+            raise DataError(
+                f"The scale factor of {say(self.scale_factor)} is less than a voxel of "
+                f"{say(gt.voxel_size)}, so every target would be -1 or 1: choose at least "
+                f"{say(finest)}, better a few voxels."
+            )
+        labels = with_channels(gt[gt.roi], gt.dims)
+        if len(labels) != len(self.channels):
+            raise DataError(
+                f"The ground truth has {len(labels)} channels, but the task has "
+                f"{len(self.channels)} ({', '.join(self.channels)})."
+            )
+        return labels
+
+    def trusted(self, target: NumpyArray, mask: Array) -> NumpyArray:
+        """Make the distance mask of a target from a mask that may reach farther.
+
+        Parameters
+        ----------
+        target
+            Distances, as `create_target` makes them.
+        mask
+            As in `weigh`.
+        """
+        # What is unknown farther away than this drops nothing.
+        size, reach = target.voxel_size, self._context(CONTEXT_WITH_MASK, target.voxel_size)
+        seen = mask.roi.intersect(target.roi.grow(reach, reach))
+        before = (target.roi.begin - seen.begin) // size
+        after = (seen.end - target.roi.end) // size
+        around = target.roi.grow(before * size, after * size)
         values = target.data
         if around != target.roi:
-            margins = [
-                ((b - a) // v, (d - c) // v)
-                for a, b, c, d, v in zip(
-                    around.begin,
-                    target.roi.begin,
-                    target.roi.end,
-                    around.end,
-                    target.voxel_size,
-                    strict=True,
-                )
-            ]
-            values = np.pad(values, [(0, 0), *margins])
+            values = np.pad(values, [(0, 0), *zip(before, after, strict=True)])
+        known = mask[around]
         made = self.create_distance_mask(
-            values, mask[around], target.voxel_size, "tanh", self.scale_factor
+            values,
+            known[0] if mask.num_channels == 1 else known,
+            target.voxel_size,
+            "tanh",
+            self.scale_factor,
         )
-        return like(target, made, around)[target.roi]
+        return like(target, made, around).crop(target.roi)
+
+    def _context(self, factors: float, voxel_size: Coordinate) -> Coordinate:
+        """Give so many scale factors, rounded up to whole voxels."""
+        return Coordinate(ceil(factors * self.scale_factor / size) * size for size in voxel_size)
+
+
+def known_where(mask: Array, roi: Roi, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """Say for each voxel of labels ``(c, z, y, x)`` of a shape whether it is known.
+
+    Any value of the mask but 0 is known, and weighs the same.
+    """
+    if mask.num_channels not in (None, 1, shape[0]):
+        raise DataError(
+            f"The mask has {mask.num_channels} channels, but the ground truth {shape[0]}: give "
+            "one mask for all channels, or one for each."
+        )
+    return np.broadcast_to(mask[roi] != 0, tuple(shape))

@@ -115,6 +115,13 @@ class Predictor(ABC, Generic[Counts]):
         spec.roi = spec.roi.grow(context, context)
         return spec
 
+    def reach(self, dims: int) -> Coordinate:
+        """Give how far away, in voxels along each of so many axes, a voxel is compared with others.
+
+        Ground truth must be larger than that.
+        """
+        return Coordinate((0,) * dims)
+
     @property
     @abstractmethod
     def output_array_type(self) -> ArrayType:

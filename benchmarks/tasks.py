@@ -1,0 +1,305 @@
+"""Target and weight of every task, and scores: time and memory beside DaCapo, and growth.
+
+    python benchmarks/tasks.py [--dacapo PYTHON] [--cores 2] [--quick] [--only WORD]
+
+Every figure comes from a new process kept to as many cores, which makes one target and then one
+weight of touching cells, nothing masked out. Imports, and on our side loading the compiled loops,
+come before the clock starts; memory is the peak beyond what was held then, labels and mask
+included. With DaCapo's interpreter (``--dacapo``, or ``DACAPO_PYTHON``) both sides run, their
+targets are compared, and ``results/tasks.json`` and ``.md`` are written.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import CASES, LSD_VOXELS, OBJECT_NUMBERS, SCALE_FACTOR, VOXEL_SIZE, Case, touching_cells
+from cases import shifted as a_little_wrong
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+# Processes whose median counts. DaCapo takes minutes for some work, so that runs once.
+OUR_RUNS = 5
+DACAPO_RUNS = 3
+LONG = 10.0  # seconds of DaCapo after which one run is enough
+QUICK_LENGTH = 128
+GOALS_FROM = 128
+# Processes that want a core before we begin; above it the figures are not worth keeping.
+QUIET = 0.5
+
+HOW_TO_INSTALL = f"""\
+DaCapo is not here, so only our side was measured and nothing was written. To measure beside it,
+make an environment of its own (Python 3.11, PyTorch's CPU build first where CUDA is not wanted):
+    python3.11 -m venv dacapo-environment
+    dacapo-environment/bin/pip install --upgrade pip
+    dacapo-environment/bin/pip install -c {HERE.name}/constraints_dacapo_cpu.txt dacapo-ml
+and name its interpreter:
+    DACAPO_PYTHON=dacapo-environment/bin/python make bench"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dacapo", default=os.environ.get("DACAPO_PYTHON"), metavar="PYTHON")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="up to 128^3, one run each")
+    parser.add_argument("--only", default="", metavar="WORD", help="cases whose name has the word")
+    arguments = parser.parse_args()
+    if arguments.dacapo and not Path(arguments.dacapo).exists():
+        parser.error(f"there is no interpreter at {arguments.dacapo}")
+
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    if load is not None and load > QUIET:
+        print(f"Other programs are running (load {load}): the times will be too long.")
+    limit = QUICK_LENGTH if arguments.quick else sys.maxsize
+    our_runs = 1 if arguments.quick else OUR_RUNS
+    cases = [case for case in CASES if arguments.only.lower() in case.name.lower()]
+    comparison = []
+    for case in cases:
+        for length in (length for length in case.lengths if length <= limit):
+            labels = _labels(case, length)
+            ours = Side("ours", sys.executable, case, labels, arguments.cores, our_runs)
+            print(line(f"{case.name} {length}^3, here", ours.report, length), flush=True)
+            if arguments.dacapo:
+                theirs = Side("dacapo", arguments.dacapo, case, labels, arguments.cores, 1)
+                if not arguments.quick and seconds(theirs.report) < LONG:
+                    theirs = Side(
+                        "dacapo", arguments.dacapo, case, labels, arguments.cores, DACAPO_RUNS
+                    )
+                print(line(f"{case.name} {length}^3, DaCapo", theirs.report, length), flush=True)
+                comparison.append(compare(case, length, ours, theirs))
+                print("    " + in_words(comparison[-1], case), flush=True)
+    growth = []
+    for case in cases:
+        for length in (length for length in case.growth if length <= limit):
+            side = Side(
+                "ours", sys.executable, case, _labels(case, length), arguments.cores, our_runs
+            )
+            growth.append({"case": case.name, "length": length, **side.report})
+            print(line(f"{case.name} {length}^3", side.report, length), flush=True)
+    crowds = []
+    for case in cases:
+        if case.objects is not None:
+            for number in OBJECT_NUMBERS:
+                labels = touching_cells(128, number)
+                side = Side("ours", sys.executable, case, labels, arguments.cores, our_runs)
+                crowds.append({"objects": len(np.unique(labels)) - 1, **side.report})
+                print(line(f"{crowds[-1]['objects']} objects", side.report, 128), flush=True)
+    if not arguments.dacapo:
+        print(HOW_TO_INSTALL)
+        return
+    if arguments.quick or arguments.only:
+        return
+    results = {
+        "machine": {**machine(arguments.cores), "load_before": load},
+        "versions": versions(arguments.dacapo),
+        "comparison": comparison,
+        "growth": growth,
+        "objects": crowds,
+        "first_compilation_seconds": first_compilation(arguments.cores),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "tasks.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / "tasks.md").write_text(as_page(results))
+    print(f"written to {HERE.name}/results/tasks.json and .md")
+
+
+def _labels(case: Case, length: int) -> np.ndarray:
+    labels = touching_cells(length, case.objects)
+    return (labels != 0).astype(np.uint8) if case.foreground else labels
+
+
+class Side:
+    """What the processes of one side gave: the last target, and the medians of the rest."""
+
+    def __init__(
+        self, side: str, python: str, case: Case, labels: np.ndarray, cores: int, runs: int
+    ) -> None:
+        reports = []
+        self.target: np.ndarray | None = None
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            np.save(folder / "labels.npy", labels)
+            if not case.predictor:
+                np.save(folder / "test.npy", a_little_wrong(labels))
+            keep = bool(case.predictor) and len(labels) in case.lengths
+            (folder / "case.json").write_text(json.dumps({**case.described(), "keep": keep}))
+            for _ in range(runs):
+                command = [python, str(HERE / f"tasks_{side}.py"), str(folder), str(cores)]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode != 0:
+                    raise SystemExit(f"{side} failed:\n{done.stderr}")
+                reports.append(json.loads((folder / "report.json").read_text()))
+            if keep:
+                self.target = np.load(folder / "target.npy")
+        self.report: dict[str, Any] = {"runs": len(reports)}
+        for key in reports[0]:
+            values = [report[key] for report in reports if report[key] is not None]
+            self.report[key] = statistics.median(values) if values else None
+
+
+def first_compilation(cores: int) -> float:
+    """Time the compilation of all loops where nothing is kept from before."""
+    modules = "distances", "affinities", "lsds"
+    imports = "; ".join(f"import napari_dacapo_tasks.numerics.{name}" for name in modules)
+    with tempfile.TemporaryDirectory() as name:
+        code = (
+            f"import sys; sys.path.insert(0, {str(HERE)!r}); import measuring, time; "
+            f"measuring.keep_to_cores({cores}); import numba, scipy.ndimage; "
+            f"start = time.perf_counter(); {imports}; print(time.perf_counter() - start)"
+        )
+        settings = {**os.environ, "NUMBA_CACHE_DIR": name}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True
+        )
+        return float(done.stdout)
+
+
+def compare(case: Case, length: int, ours: Side, theirs: Side) -> dict[str, Any]:
+    difference = None
+    if ours.target is not None and theirs.target is not None:
+        difference = max(
+            float(np.abs(one.astype(np.float32) - other).max())
+            for one, other in zip(ours.target, theirs.target, strict=True)
+        )
+        if difference > case.agreement:
+            raise SystemExit(f"The targets of {case.name} at {length}^3 differ by {difference}.")
+    memory = None
+    if ours.report["extra_bytes"] is not None:
+        memory = ours.report["extra_bytes"] / theirs.report["extra_bytes"]
+    return {
+        "case": case.name,
+        "length": length,
+        "ours": ours.report,
+        "dacapo": theirs.report,
+        "times_faster": seconds(theirs.report) / seconds(ours.report),
+        "goal": case.goal,
+        "part_of_memory": memory,
+        "largest_difference_of_targets": difference,
+    }
+
+
+def seconds(report: dict[str, Any]) -> float:
+    return sum(float(report.get(name, 0)) for name in ("target", "weight", "scores"))
+
+
+def steps(report: dict[str, Any]) -> str:
+    times = [report[name] for name in ("target", "weight", "scores") if name in report]
+    return " + ".join(f"{time:.3f}" if time < 1 else f"{time:.2f}" for time in times) + " s"
+
+
+def line(name: str, report: dict[str, Any], length: int) -> str:
+    nanoseconds = seconds(report) / length**3 * 1e9
+    return (
+        f"{name:36} {steps(report):18} {nanoseconds:8.1f} ns a voxel  {megabytes(report)} MB extra"
+    )
+
+
+def megabytes(report: dict[str, Any]) -> str:
+    return "?" if report["extra_bytes"] is None else f"{report['extra_bytes'] / 1e6:.0f}"
+
+
+def in_words(row: dict[str, Any], case: Case) -> str:
+    words = f"{row['times_faster']:.1f} times faster"
+    reached = row["times_faster"] >= case.goal
+    if row["part_of_memory"] is not None:
+        words += f", in {row['part_of_memory']:.3f} of the extra memory"
+        reached = reached and (case.memory is None or row["part_of_memory"] <= case.memory)
+    if row["length"] >= GOALS_FROM and not reached:
+        words += f" - NOT the goal of {case.goal:g} times"
+        words += "" if case.memory is None else f", in {case.memory:g} of the memory"
+    return words
+
+
+def machine(cores: int) -> dict[str, Any]:
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        info = Path("/proc/cpuinfo").read_text()
+        models = [row.split(":")[1].strip() for row in info.splitlines() if "model name" in row]
+        model = models[0] if models else model
+    memory = None
+    if hasattr(os, "sysconf"):
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    return {
+        "processor": model,
+        "cores_used": cores,
+        "cores_there": os.cpu_count(),
+        "memory_gib": memory,
+        "system": platform.system(),
+    }
+
+
+def versions(dacapo: str) -> dict[str, str]:
+    code = "from importlib.metadata import version; print(version('dacapo-ml'))"
+    done = subprocess.run([dacapo, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name: version(name) for name in ("napari-dacapo-tasks", "numba", "numpy")}
+    return {"dacapo-ml": done.stdout.strip(), "python": platform.python_version(), **ours}
+
+
+def as_page(results: dict[str, Any]) -> str:
+    described = results["machine"]
+    rows = [
+        "# Target and weight of every task, and scores",
+        "",
+        f"{described['processor']}, {described['cores_used']} of {described['cores_there']} cores, "
+        f"{described['memory_gib']} GiB, {described['system']}, load {described['load_before']} "
+        "before; "
+        + ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+        + ".",
+        "",
+        f"Touching cells, voxels of {VOXEL_SIZE} nm, scale factor {SCALE_FACTOR:g} nm, LSDs with a "
+        f"sigma of {LSD_VOXELS} voxels. Seconds for target + weight; extra memory is the peak "
+        "beyond imports, labels and mask, with the results. Each figure is the median of new "
+        "processes. `benchmarks/tasks.py` made this page.",
+        "",
+        "| work | voxels | DaCapo | here | times faster | asked | DaCapo's extra memory | here "
+        "| part |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in results["comparison"]:
+        ours, theirs = row["ours"], row["dacapo"]
+        part = "?" if row["part_of_memory"] is None else f"1/{1 / row['part_of_memory']:.1f}"
+        rows.append(
+            f"| {row['case']} | {row['length']}^3 | {steps(theirs)} | {steps(ours)} "
+            f"| **{row['times_faster']:.3g}** | {row['goal']:g} "
+            f"| {megabytes(theirs)} MB | {megabytes(ours)} MB | {part} |"
+        )
+    rows += [
+        "",
+        "Targets agree within 1e-6, those of LSDs within 1e-3. All loops are compiled once on a "
+        f"machine, in {results['first_compilation_seconds']:.0f} s.",
+        "",
+        "Growth with the volume:",
+        "",
+        "| work | voxels | target + weight | a voxel | extra memory a voxel |",
+        "|---|---|---|---|---|",
+    ]
+    for row in results["growth"]:
+        voxels = row["length"] ** 3
+        extra = "?" if row["extra_bytes"] is None else f"{row['extra_bytes'] / voxels:.0f} bytes"
+        rows.append(
+            f"| {row['case']} | {row['length']}^3 | {seconds(row):.3f} s "
+            f"| {seconds(row) / voxels * 1e9:.1f} ns | {extra} |"
+        )
+    rows += [
+        "",
+        "Growth of LSDs with the number of objects in 128^3:",
+        "",
+        "| objects | target + weight |",
+        "|---|---|",
+    ]
+    rows += [f"| {row['objects']} | {seconds(row):.3f} s |" for row in results["objects"]]
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The loss of one-hot channels and distances together."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+
+
+class HotDistanceLoss(Loss):
+    """Weighted binary cross-entropy of the first half of the channels, squared error of the other.
+
+    The first half of the prediction are logits.
+    """
+
+    def compute(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare a prediction with its target; see `Loss.compute`."""
+        assert prediction.shape[1] % 2 == 0, "as many distances as one-hot channels"
+        logits, distances = prediction.chunk(2, dim=1)
+        hot_target, distance_target = target.chunk(2, dim=1)
+        hot_weight, distance_weight = weight.chunk(2, dim=1)
+        entropy = functional.binary_cross_entropy_with_logits(logits, hot_target, reduction="none")
+        squares = (distances - distance_target) ** 2
+        return weighted_mean(entropy, hot_weight) + weighted_mean(squares, distance_weight)
