@@ -480,7 +480,7 @@ def test_a_reopened_dock_keeps_a_task_without_channels(dock, qtbot):
 def test_a_pin_is_named_after_what_is_unusual(hand, pretrained):
     hand.panel.setValue(AFFINITIES)
     said = describe(AFFINITIES, hand.panel.proposal(), "nm")
-    assert said.startswith("2 neighbourhood")
+    assert said.startswith("2 offsets")
     said = describe(pretrained, PretrainedTaskConfig.propose(["a"], MEASURED), "nm")
     assert "first.pt" in said
     assert "/" not in said

@@ -113,14 +113,14 @@ class AffinitiesTaskConfig(TaskConfig):
     )
     lsds: bool = Field(
         default=False,
-        title="Learn descriptors",
+        title="Descriptors",
         description="Learn for each voxel where in its object it is and how the object extends "
         "around it, too: that helps the affinities, and is not used to segment.",
     )
     num_lsd_voxels: int = Field(
         default=10,
         ge=1,
-        title="Descriptors' sigma (voxels)",
+        title="Sigma (voxels)",
         description="How far around a voxel its object is described, in voxels of the coarsest "
         "axis: about the radius of the objects.",
         json_schema_extra={NEEDS: "lsds"},
@@ -128,14 +128,14 @@ class AffinitiesTaskConfig(TaskConfig):
     downsample_lsds: int = Field(
         default=1,
         ge=1,
-        title="Coarser descriptors",
+        title="Downsampling",
         description="Describe the objects on a grid coarser by this factor, which takes less time.",
         json_schema_extra={NEEDS: "lsds"},
     )
     lsds_to_affs_weight_ratio: float = Field(
         default=1,
         ge=0,
-        title="Weight of descriptors",
+        title="Ratio of losses",
         description="How much the descriptors count in the loss, where the affinities count 1.",
         json_schema_extra={NEEDS: "lsds"},
     )

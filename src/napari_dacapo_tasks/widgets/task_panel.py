@@ -190,7 +190,8 @@ def describe(config: TaskConfig, proposal: TaskConfig, unit: str) -> str:
         elif isinstance(value, bool):
             said.append(f"{title} {'on' if value else 'off'}")
         elif isinstance(value, (list, tuple)):
-            said.append(f"{len(value)} {title}")
+            of_offsets = bool(value) and isinstance(value[0], tuple)
+            said.append(f"{len(value)} {'offsets' if of_offsets else title}")
         elif isinstance(value, str):
             said.append(f"{title} {Path(value).name}")
         else:
