@@ -17,7 +17,7 @@ from napari_dacapo_tasks.tasks.preview import HISTOGRAM_BINS, ChannelStatistics,
 from napari_dacapo_tasks.widgets.colormaps import BACKGROUND, COLOURS, LEFT_OUT_COLOUR, colour
 from napari_dacapo_tasks.widgets.pictures import draw
 from napari_dacapo_tasks.widgets.preview_layers import PreviewLayers
-from napari_dacapo_tasks.widgets.result_layers import Anchor, is_result
+from napari_dacapo_tasks.widgets.result_layers import Anchor, ResultLayers, is_result
 
 SHAPE = (4, 5, 6)
 VOXEL = (40, 8, 8)
@@ -357,6 +357,25 @@ def test_going_from_task_to_task_leaves_no_layer_of_another(show: Show, last: st
                 assert tuple(layer.contrast_limits) == tuple(entry.look["contrast_limits"])
 
 
+def test_names_are_free_of_numbers_once_those_who_had_them_are_gone(show: Show) -> None:
+    show(hot_distances("a", "b", "c"))  # a layer with a slider, at "a one-hot"
+    show(hot_distances("a"))
+    assert "target: a one-hot" in show.names
+    assert not any("[" in name for name in show.names)
+    show.viewer.add_points(np.zeros((1, 3)), name="target: a distance")
+    show(hot_distances("b"))
+    show(hot_distances("a"))
+    assert "target: a distance [1]" in show.names
+
+
+def test_where_there_is_no_picture_any_more_the_channels_are_seen(show: Show) -> None:
+    show(affinities([*AFFINITIES, "z+5", "y+5", "x+5"]))
+    show(hot_distances("a", "b", "c"))
+    assert show.seen == ["target: a one-hot", "distance mask"]
+    show(affinities())
+    assert show.seen[-1] == "target: nearest"
+
+
 def test_the_channel_stays_with_its_name(show: Show) -> None:
     show(distances("mito", "er"))
     show.layers.show_channel(1)
@@ -448,6 +467,24 @@ def test_pins_of_every_kind_stay_when_the_task_changes(show: Show) -> None:
 
 
 # In three dimensions
+
+
+def test_flat_pictures_come_while_three_dimensions_are_shown(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer(show=False)
+    viewer.add_image(np.zeros((2, 5, 6), np.uint8))
+    viewer.dims.ndisplay = 3
+    values = np.random.default_rng(0).random((3, 5, 6, 3), np.float32)
+    layers = ResultLayers(viewer, "test")
+    place = {"scale": (1, 1), "translate": (0, 0), "units": ("pixel",) * 2, "axis_labels": "yx"}
+    for visible in (True, False):
+        look = {"rgb": True, "contrast_limits": (0, 1), "visible": visible}
+        layer = layers.show(str(visible), "picture", values[0], place, look)
+        assert layer.visible == visible
+        assert not layers.pin(str(visible), "pinned").visible
+        layers.show(str(visible), "picture", values[1], place, look)
+    viewer.dims.ndisplay = 2
+    layer.visible = True
+    np.testing.assert_array_equal(layer._slice.image.raw, values[1])
 
 
 def test_three_dimensions_show_every_kind_without_a_complaint(make_napari_viewer: Any) -> None:

@@ -68,7 +68,7 @@ class ChannelLayers(QObject):
         anchor
             Gives the place of arrays.
         """
-        was_shown, seen = self._shown, self._seen()
+        was_shown, seen, pictured = self._shown, self._seen(), self._pictured()
         self._keep_channel(list(channels))
         with_slider = len(channels) > MOST_SEPARATE_CHANNELS or any(p.pictures for p in parts)
         entries = [one for part in parts for one in entries_of(part, with_slider)]
@@ -81,6 +81,9 @@ class ChannelLayers(QObject):
                 self._put(entries, anchor)
         finally:
             self._busy = False
+        for entry, layer in self._present():
+            if entry.has_slider and entry.part.kind in pictured and not entry.part.pictures:
+                layer.visible = True  # in place of the pictures
         if self._shown != was_shown:
             # Among the layers that stay is that of another channel.
             self._waiting |= seen & {part.kind for part in parts}
@@ -94,13 +97,11 @@ class ChannelLayers(QObject):
 
     def show_channel(self, index: int) -> None:
         """Let one channel be seen in place of others and of pictures of several."""
-        pictured = set()
+        pictured = self._pictured()
         for entry, layer in self._present():
-            if entry.picture is not None and layer.visible:
+            if entry.picture is not None:
                 layer.visible = False
-                pictured.add(entry.part.kind)
-        for entry, layer in self._present():
-            if entry.has_slider and entry.part.kind in pictured:
+            elif entry.has_slider and entry.part.kind in pictured:
                 layer.visible = True
         self._see(index)
         self._move_slider(index)
@@ -179,6 +180,10 @@ class ChannelLayers(QObject):
             for entry, layer in self._present()
             if entry.channel is not None and entry.part.first is not None
         ]
+
+    def _pictured(self) -> set[str]:
+        """Give the kinds of which a picture is seen."""
+        return {e.part.kind for e, layer in self._present() if e.picture and layer.visible}
 
     def _seen(self) -> set[str]:
         """Give the kinds of which a channel is seen."""

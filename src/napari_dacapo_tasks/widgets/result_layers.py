@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from funlib.geometry import Coordinate
 from napari.layers import Labels, Layer
 from napari.utils import Colormap
 from numpy.typing import NDArray
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.array import CHANNEL
@@ -140,7 +141,7 @@ class ResultLayers:
         """
         layer = self.layer(key)
         if layer is not None and not _fits(layer, values, kind, bool(look.get("rgb"))):
-            self._viewer.layers.remove(layer)
+            self._remove(layer)
             layer = None
         if layer is None:
             metadata = {RESULT: f"{self._kind}/{key}", LOOK: _noted(look)}
@@ -174,9 +175,8 @@ class ResultLayers:
         """Give all layers that are in the viewer now, by key."""
         return {key: one for key, one in self._layers.items() if one in self._viewer.layers}
 
-    def drawn_once(
-        self, wanted: Mapping[str, tuple[NDArray[Any], str, bool]]
-    ) -> AbstractContextManager[None]:
+    @contextmanager
+    def drawn_once(self, wanted: Mapping[str, tuple[NDArray[Any], str, bool]]) -> Iterator[None]:
         """Let the viewer draw only once where layers go; it then takes its time to tidy up.
 
         Parameters
@@ -184,11 +184,14 @@ class ResultLayers:
         wanted
             By key, all that will be shown: values, kind, and whether they are colours.
         """
-        go = any(
-            key not in wanted or not _fits(layer, *wanted[key])
-            for key, layer in self.present().items()
-        )
-        return self._viewer.layers.batched_update() if go else nullcontext()
+        if all(
+            key in wanted and _fits(layer, *wanted[key]) for key, layer in self.present().items()
+        ):
+            yield
+            return
+        with self._viewer.layers.batched_update():
+            yield
+            make_drawing_current(self._viewer)
 
     def pin(self, key: str, name: str) -> Layer:
         """Keep a copy of a layer as it is, hidden, beneath all that are shown here."""
@@ -203,9 +206,8 @@ class ResultLayers:
     def rename(self, key: str, name: str) -> None:
         """Name a layer, unless the person has done so."""
         layer = self.layer(key)
-        # napari adds a number to a name that is taken.
-        if layer is not None and self.has_given_name(key) and layer.name.split(" [")[0] != name:
-            layer.name = name
+        if layer is not None and self.has_given_name(key) and layer.name != name:
+            layer.name = name  # napari adds a number where that is taken
             self._given[key] = layer.name
 
     def has_given_name(self, key: str) -> bool:
@@ -218,8 +220,12 @@ class ResultLayers:
         for key in self._layers.keys() - set(keys):
             layer = self.layer(key)
             if layer is not None:
-                self._viewer.layers.remove(layer)
+                self._remove(layer)
             del self._layers[key]
+
+    def _remove(self, layer: Layer) -> None:
+        make_drawing_current(self._viewer)
+        self._viewer.layers.remove(layer)
 
     def _insert(self, layer: Layer, above: str | None) -> None:
         stack = self._viewer.layers
@@ -228,16 +234,30 @@ class ResultLayers:
             index = stack.index(below) + 1
         else:
             index = min(map(stack.index, self.present().values()), default=len(stack))
-        selection = stack.selection
+        selection, visible = stack.selection, layer.visible
         selected, active = set(selection), selection.active
-        if not selected:
-            stack.insert(index, layer)
-            return
+        # napari cannot add a flat picture in 3D while it is hidden.
+        layer.visible = visible or layer.ndim < self._viewer.dims.ndisplay
         # A new layer becomes the selected one, which would take the brush out of a hand.
-        with selection.events.blocker_all():
+        with selection.events.blocker_all() if selected else nullcontext():
             stack.insert(index, layer)
-            stack.selection = selected
-            stack.selection.active = active
+            if selected:
+                stack.selection = selected
+                stack.selection.active = active
+        layer.visible = visible
+
+
+def make_drawing_current(viewer: napari.Viewer) -> None:
+    """Let the next OpenGL commands go to the viewer's canvas.
+
+    napari deletes at once what it has drawn a removed layer with, also while another drawing
+    context is current or none; then it crashes when it draws next.
+    """
+    window = getattr(viewer, "window", None)  # a viewer's model alone has none
+    if window is not None:
+        canvas = window._qt_window.findChild(QOpenGLWidget)
+        if canvas is not None:
+            canvas.makeCurrent()
 
 
 def _fits(layer: Layer, values: NDArray[Any], kind: str, rgb: bool) -> bool:
