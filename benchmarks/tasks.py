@@ -147,13 +147,14 @@ class Side:
 
 def first_compilation(cores: int) -> float:
     """Time the compilation of all loops where nothing is kept from before."""
-    modules = "distances", "affinities", "lsds"
-    imports = "; ".join(f"import napari_dacapo_tasks.numerics.{name}" for name in modules)
     with tempfile.TemporaryDirectory() as name:
         code = (
             f"import sys; sys.path.insert(0, {str(HERE)!r}); import measuring, time; "
             f"measuring.keep_to_cores({cores}); import numba, scipy.ndimage; "
-            f"start = time.perf_counter(); {imports}; print(time.perf_counter() - start)"
+            "from napari_dacapo_tasks.numerics import affinities, distances, lsds; "
+            "start = time.perf_counter(); "
+            "affinities.warm_up(); distances.warm_up(); lsds.warm_up(); "
+            "print(time.perf_counter() - start)"
         )
         settings = {**os.environ, "NUMBA_CACHE_DIR": name}
         done = subprocess.run(
