@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
-from napari_dacapo_tasks.runs.config import TrainerConfig
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TASKS
 from napari_dacapo_tasks.tasks.task import is_length
 

@@ -11,9 +11,9 @@ import pytest
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, Channel, GroundTruth, LabelsConfig
-from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.create import create_run
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import DistanceTaskConfig
 
 EDGE = 40

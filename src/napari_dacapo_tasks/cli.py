@@ -156,9 +156,11 @@ def new(
 
     The network is proposed from the data; --set architecture.NAME=VALUE changes it.
     """
-    from napari_dacapo_tasks.runs.config import RunConfig, TrainerConfig, overridden
+    from napari_dacapo_tasks.runs.config import RunConfig
     from napari_dacapo_tasks.runs.create import create_run
     from napari_dacapo_tasks.runs.fit import propose_architecture
+    from napari_dacapo_tasks.runs.overrides import overridden
+    from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 
     overrides = _overrides(changes)
     of_task = {name: overrides.pop(name) for name in [*overrides] if name.startswith("task.")}
@@ -191,7 +193,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a run from where it is. Ctrl-C stops it, with a checkpoint to go on from."""
-    from napari_dacapo_tasks.runs.config import with_overrides
+    from napari_dacapo_tasks.runs.overrides import with_overrides
     from napari_dacapo_tasks.runs.run_folder import RunFolder
 
     overrides = _overrides(changes)

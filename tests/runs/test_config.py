@@ -6,13 +6,10 @@ import pytest
 import yaml
 
 from napari_dacapo_tasks.errors import ConfigError
-from napari_dacapo_tasks.runs.config import (
-    CropConfig,
-    DataConfig,
-    RunConfig,
-    TrainerConfig,
-    with_overrides,
-)
+from napari_dacapo_tasks.runs.config import RunConfig
+from napari_dacapo_tasks.runs.data_config import CropConfig, DataConfig
+from napari_dacapo_tasks.runs.overrides import with_overrides
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import (
     AffinitiesTaskConfig,
     DummyTaskConfig,

@@ -15,11 +15,11 @@ from napari_dacapo_tasks.arrays import Channel, NumpyArray
 from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import ConfigError, DataError, RunError
-from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.create import create_run
 from napari_dacapo_tasks.runs.data import open_data
 from napari_dacapo_tasks.runs.fit import propose_architecture, propose_for_raw
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.units import VOXEL, WorldUnit
 
 EDGE = 40

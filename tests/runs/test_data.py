@@ -10,8 +10,8 @@ from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.runs import data as data_module
-from napari_dacapo_tasks.runs.config import with_overrides
 from napari_dacapo_tasks.runs.data import open_data
+from napari_dacapo_tasks.runs.overrides import with_overrides
 
 
 def test_small_arrays_are_loaded(make_run):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_dacapo_tasks.errors import ConfigError, DataError, RunError
-from napari_dacapo_tasks.runs.config import with_overrides
+from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.tasks import OneHotTaskConfig, PretrainedTaskConfig
 from napari_dacapo_tasks.training.loop import train

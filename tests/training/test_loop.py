@@ -19,7 +19,7 @@ import torch
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import ConfigError, DeviceError, NonFiniteLossError, RunError
-from napari_dacapo_tasks.runs.config import with_overrides
+from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.tasks.losses.mse import MSELoss
 from napari_dacapo_tasks.training.events import (

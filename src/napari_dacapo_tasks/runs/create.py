@@ -15,12 +15,14 @@ from napari_dacapo_tasks.arrays import Array, GroundTruth, on_common_grid
 from napari_dacapo_tasks.arrays.ome_zarr import fill_image, new_folder, refuse_taken
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import DataError, RunError
-from napari_dacapo_tasks.runs.config import CropConfig, DataConfig, RunConfig, TrainerConfig
+from napari_dacapo_tasks.runs.config import RunConfig
 from napari_dacapo_tasks.runs.data import together
+from napari_dacapo_tasks.runs.data_config import CropConfig, DataConfig
 from napari_dacapo_tasks.runs.fit import check_content, check_fit
 from napari_dacapo_tasks.runs.intensity import measure_range
 from napari_dacapo_tasks.runs.pretrained import first_weights, keep_weights, task_in_folder
 from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TaskConfig
 
 RAW, LABELS, MASK = "data/raw.ome.zarr", "data/labels.ome.zarr", "data/mask.ome.zarr"

@@ -7,12 +7,14 @@ from enum import Enum
 from pathlib import Path
 
 from napari_dacapo_tasks.arrays import NumpyArray
+from napari_dacapo_tasks.runs.scores import Score
 
 
 class Request(Enum):
     """What can be sent into `train` in answer to an event; it is done after the present step."""
 
     SNAPSHOT = "snapshot"
+    VALIDATE = "validate"
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ class Stepped:
         Loss of this step.
     seconds
         Time that it took.
+    waited
+        The part of it in which there was no data yet.
+    learning_rate
+        Of this step.
     """
 
     iteration: int
     loss: float
     seconds: float
+    waited: float = 0.0
+    learning_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,33 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Validating:
+    """A validation is under way."""
+
+    iteration: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the network was worth on the crops that are kept for that.
+
+    Attributes
+    ----------
+    iteration
+        Steps done.
+    score
+        What is kept in the run folder of it.
+    is_best
+        Whether no validation before had a better one.
+    """
+
+    iteration: int
+    score: Score
+    is_best: bool
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     """A checkpoint is whole on disk."""
 
@@ -102,4 +137,6 @@ class Notice:
     text: str
 
 
-TrainingEvent = Started | Stepped | Snapshot | CheckpointSaved | Finished | Notice
+TrainingEvent = (
+    Started | Stepped | Snapshot | Validating | Validated | CheckpointSaved | Finished | Notice
+)

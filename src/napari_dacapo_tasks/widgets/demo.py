@@ -18,8 +18,8 @@ from qtpy.QtWidgets import QApplication
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Channel, LabelsConfig
 from napari_dacapo_tasks.errors import RunError
-from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.samples import ORGANELLES
 from napari_dacapo_tasks.widgets.run_controls import State
 from napari_dacapo_tasks.widgets.run_folder_panel import free_folder

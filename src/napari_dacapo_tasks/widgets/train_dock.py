@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.errors import ConfigError, DeviceError, RunError, UserError
-from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.training.events import Notice as TrainingNotice
 from napari_dacapo_tasks.training.events import Request, Started, Stepped, TrainingEvent
 from napari_dacapo_tasks.widgets.architecture_panel import ArchitecturePanel

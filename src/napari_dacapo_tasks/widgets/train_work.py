@@ -9,9 +9,9 @@ from typing import Any
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, GroundTruth
-from napari_dacapo_tasks.runs.config import TrainerConfig
 from napari_dacapo_tasks.runs.create import create_run
 from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder, Statistic
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
 from napari_dacapo_tasks.training.events import Request, Snapshot, TrainingEvent

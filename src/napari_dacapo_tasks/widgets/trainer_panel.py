@@ -5,13 +5,13 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from napari_dacapo_tasks.runs.config import TrainerConfig
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.widgets.device_combo import DeviceCombo
 from napari_dacapo_tasks.widgets.form import ConfigForm
 from napari_dacapo_tasks.widgets.refusals import first_refusal
 
-HIDDEN = ("device",)
-"""Chosen among those that there are."""
+HIDDEN = ("device", "optimizer", "augmentation", "validation", "execution")
+"""The device is chosen among those that there are."""
 
 
 class TrainerPanel(QWidget):

@@ -1,0 +1,100 @@
+"""What a run learns from."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from napari_dacapo_tasks.arrays import LabelsConfig
+
+
+class CropConfig(BaseModel):
+    """One volume with its ground truth; relative paths begin at the run folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    raw: str = Field(
+        min_length=1,
+        title="Raw",
+        description="Path of the raw data, which may be far larger than the ground truth.",
+    )
+    gt: str = Field(min_length=1, title="Ground truth", description="Path of the labels.")
+    mask: str | None = Field(
+        default=None,
+        title="Mask",
+        description="Path of an array that is nonzero where the labels are known; left out, they "
+        "are known everywhere.",
+    )
+    use: Literal["train", "validate", "off"] = Field(
+        default="train", title="Use", description="Whether it trains, validates or is left out."
+    )
+    share: float = Field(
+        default=1.0,
+        gt=0,
+        title="Share",
+        description="How many of the samples come from here, beside the shares of the others.",
+    )
+    validation_block: str | None = Field(
+        default=None,
+        title="Validation block",
+        description="Part of the ground truth that validates instead of training, in its voxels, "
+        "such as 120:160,:,: for the sections from 120 on. What the network sees of it in "
+        "training is left out, too.",
+    )
+
+
+class SamplingConfig(BaseModel):
+    """Where crops are taken from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rare_labels: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Rare labels",
+        description="Share of the crops that are laid around a voxel of a label that is chosen "
+        "first, each label as often as any other.",
+    )
+    least_known: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Least known",
+        description="Share of a crop's voxels that must be known; crops with less are not used.",
+    )
+
+
+def _rising(limits: tuple[float, float]) -> tuple[float, float]:
+    low, high = limits
+    if not (isfinite(low) and isfinite(high) and low < high):
+        raise ValueError(f"({low:g}, {high:g}) must be two numbers, the lower one first")
+    return limits
+
+
+def _one_trains(crops: tuple[CropConfig, ...]) -> tuple[CropConfig, ...]:
+    if not any(crop.use == "train" for crop in crops):
+        raise ValueError("no crop trains: set the use of at least one to train")
+    return crops
+
+
+class DataConfig(BaseModel):
+    """What a run learns from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crops: Annotated[tuple[CropConfig, ...], AfterValidator(_one_trains)] = Field(
+        title="Crops", description="Volumes with ground truth."
+    )
+    labels: LabelsConfig = Field(
+        default=LabelsConfig(),
+        title="Labels",
+        description="Channels of the ground truth, and labels that stand for unknown.",
+    )
+    intensity_range: Annotated[tuple[float, float], AfterValidator(_rising)] = Field(
+        title="Intensity range",
+        description="Raw values that the network sees as -1 and 1; others in proportion.",
+    )
+    sampling: SamplingConfig = Field(default=SamplingConfig(), title="Sampling")
