@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.runs.data_config import DataConfig
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TASKS
 from napari_dacapo_tasks.tasks.task import is_length
@@ -28,14 +29,32 @@ BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 def page() -> str:
     """Give the whole page."""
     sections = [(f"Task: {config.title} (`{config.__name__}`)", config) for config in TASKS]
-    sections += [("Architecture (`CNNectomeUNet`)", CNNectomeUNet), ("Trainer", TrainerConfig)]
+    sections += [("Architecture (`CNNectomeUNet`)", CNNectomeUNet)]
+    sections += _nested("Trainer (`trainer`)", "trainer", TrainerConfig)
+    sections += _nested("Data (`data`)", "data", DataConfig)
     tables = [f"## {title}\n\n{_table(config)}" for title, config in sections]
     return "\n".join([HEAD, *tables])
+
+
+def _nested(title: str, name: str, config: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
+    """Give a config and those inside of it, each under its own heading."""
+    found = [(title, config)]
+    for field_name, field in config.model_fields.items():
+        if _is_config(field.annotation):
+            inner = f"{name}.{field_name}"
+            found += _nested(f"{field.title} (`{inner}`)", inner, field.annotation)
+    return found
+
+
+def _is_config(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _table(config: type[BaseModel]) -> str:
     rows = ["| parameter | default | bounds | what it does |", "|---|---|---|---|"]
     for name, field in config.model_fields.items():
+        if _is_config(field.annotation):
+            continue  # it has a table of its own
         unit = " (length)" if is_length(field) else ""
         bounds = " and ".join(
             f"{word} {getattr(rule, key):g}"
