@@ -42,6 +42,7 @@ format: environment ## Put the code in shape.
 
 bench: environment window ## Measure beside DaCapo (CONTRIBUTING.md says how).
 	$(BIN)/python benchmarks/tasks.py $(ARGS)
+	$(BIN)/python benchmarks/samples.py
 	$(SCREEN) $(BIN)/python benchmarks/live_preview.py --write
 	$(SCREEN) $(BIN)/python benchmarks/heartbeat.py --write
 

@@ -49,6 +49,30 @@ class Measurement:
         report.write_text(json.dumps({**self.seconds, **more, "extra_bytes": extra}))
 
 
+def paced(
+    work: Callable[[], Any], *, warm_up: float, seconds: float, least: int
+) -> dict[str, float]:
+    """Do a piece of work over and over, and tell how often it can be done in a second.
+
+    The first time counts on its own. After that it goes on for ``warm_up`` seconds that do not
+    count, and then for ``seconds``, but at least so many times.
+    """
+    start = time.perf_counter()
+    work()
+    first = time.perf_counter() - start
+    while time.perf_counter() - start - first < warm_up:
+        work()
+    start, times = time.perf_counter(), 0
+    while times < least or time.perf_counter() - start < seconds:
+        work()
+        times += 1
+    return {
+        "first_seconds": first,
+        "samples": times,
+        "per_second": times / (time.perf_counter() - start),
+    }
+
+
 def _memory(field: str) -> int:
     status = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
     return int(status[field].split()[0]) * 1024

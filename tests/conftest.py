@@ -11,7 +11,7 @@ import pytest
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, Channel, GroundTruth, LabelsConfig
-from napari_dacapo_tasks.runs.create import create_run
+from napari_dacapo_tasks.runs.create import Row, create_run
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import DistanceTaskConfig
@@ -30,6 +30,10 @@ NET = CNNectomeUNet(
     downsample_factors=[(2, 2, 2)],
 )
 """Answers for 8 voxels a side."""
+
+LABELS = LabelsConfig(channels=(Channel(name="balls"),))
+
+OF_ROW = ("raw_path", "use", "share", "validation_block", "name")
 
 
 class Volume:
@@ -68,18 +72,22 @@ def volume() -> Volume:
 
 @pytest.fixture
 def make_run(tmp_path: Path, volume: Volume) -> Callable[..., RunFolder]:
-    """Make runs of the small volume; arguments as of `create_run`, trainer's as a dictionary."""
+    """Make runs of the small volume; arguments as of `create_run`, trainer's as a dictionary.
+
+    In place of ``rows`` and ``labels`` there can be ``raw``, ``ground_truth`` and what else a
+    single `Row` has.
+    """
 
     def make(name: str = "run", **changes: Any) -> RunFolder:
         trainer = {"iterations": 8, "snapshot_interval": 1000, "device": "cpu"}
         trainer |= changes.pop("trainer", {})
-        parts: dict[str, Any] = {
-            "task": TASK,
-            "architecture": NET,
-            "raw": volume.array(volume.raw),
-            "ground_truth": volume.ground_truth(),
-            **changes,
-        }
+        if "rows" not in changes:
+            truth = changes.pop("ground_truth", None) or volume.ground_truth()
+            raw = changes.pop("raw", None) or volume.array(volume.raw)
+            of_row = {one: changes.pop(one) for one in OF_ROW if one in changes}
+            changes["rows"] = [Row(raw, truth.labels, truth.mask, **of_row)]
+            changes["labels"] = truth.config
+        parts = {"task": TASK, "architecture": NET, "labels": LABELS, **changes}
         steps = create_run(tmp_path / name, trainer=TrainerConfig(**trainer), **parts)
         while True:
             try:

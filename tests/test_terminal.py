@@ -44,8 +44,19 @@ def test_what_is_said_stays(monkeypatch):
     assert screen(first) == "note"
 
 
-def test_steps_tell_loss_rate_and_time_left(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", Terminal())
+@pytest.fixture
+def columns(monkeypatch):
+    """Make a terminal with a number of columns."""
+
+    def make(number):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        monkeypatch.setenv("COLUMNS", str(number))
+
+    return make
+
+
+def test_steps_tell_loss_rate_and_time_left(columns):
+    columns(60)  # too few for a bar
     line = ProgressLine()
     line.step(Stepped(1, 0.3, 2.0), 4001)
     assert screen(sys.stderr.getvalue()) == (
@@ -53,6 +64,38 @@ def test_steps_tell_loss_rate_and_time_left(monkeypatch):
     )
     line.step(Stepped(2, 0.1, 1.0), 62)
     assert screen(sys.stderr.getvalue()) == "iteration 2/62, loss 0.2, 0.67 per second, 1:30 left"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (200, "[###############...............] validating"),
+        (24, "[#####.....] validating"),
+        (22, "[####....] validating"),
+        (21, "validating"),
+        (8, "validat"),
+    ],
+)
+def test_a_bar_takes_the_room_that_there_is(columns, width, shown):
+    columns(width)
+    ProgressLine().show("validating", 0.5)
+    assert screen(sys.stderr.getvalue()) == shown
+
+
+@pytest.mark.parametrize(("share", "full"), [(-1, 0), (0, 0), (0.01, 0), (1, 30), (2, 30)])
+def test_a_bar_stays_within_its_ends(columns, share, full):
+    columns(200)
+    ProgressLine().show("", share)
+    assert screen(sys.stderr.getvalue()) == f"[{'#' * full}{'.' * (30 - full)}]"
+
+
+def test_another_process_may_speak_for_this_one(columns):
+    columns(80)
+    with ProgressLine(silent=True) as line:
+        line.show("where it is", 0.5)
+        line.say("note")
+        line.step(Stepped(1, 0.3, 2.0), 10)
+    assert sys.stderr.getvalue() == ""
 
 
 def test_a_file_gets_a_line_now_and_then(monkeypatch, capsys):
@@ -74,3 +117,26 @@ def test_the_first_signal_asks_and_the_second_ends():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_signal_that_is_passed_on_counts_once(monkeypatch, capfd):
+    now = [100.0]
+    monkeypatch.setattr("napari_dacapo_tasks.terminal.monotonic", lambda: now[0])
+    with interrupted_softly(repeated=5.0) as interrupted:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            now[0] += 2
+        assert interrupted()
+        assert capfd.readouterr().err == "\nStopping after this step\n"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_where_another_process_says_so_a_signal_is_silent(capfd):
+    with interrupted_softly(silent=True) as interrupted:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupted()
+    assert capfd.readouterr().err == ""

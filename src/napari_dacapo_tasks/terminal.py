@@ -23,7 +23,13 @@ MEMORY_SCREEN = "-screen 0 1600x1000x24"
 
 
 class ProgressLine:
-    """One line on standard error that is written over; a line now and then where it cannot be."""
+    """One line on standard error that is written over; a line now and then where it cannot be.
+
+    Parameters
+    ----------
+    silent
+        Whether to write nothing at all, as where another process speaks for all.
+    """
 
     LOOKS_BACK = 20
     """Steps over which the loss and the rate are averaged."""
@@ -31,7 +37,8 @@ class ProgressLine:
     SECONDS = 10.0
     """From one line to the next in a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, silent: bool = False) -> None:
+        self._silent = silent
         self._overwrites = sys.stderr.isatty()
         self._shown_at = -self.SECONDS
         self._width = 0
@@ -48,9 +55,12 @@ class ProgressLine:
     ) -> None:
         self._clear()
 
-    def show(self, text: str) -> None:
-        """Show where things stand."""
+    def show(self, text: str, share: float | None = None) -> None:
+        """Show where things stand; a share that is done as a bar, where the line has room."""
+        if self._silent:
+            return
         if self._overwrites:
+            text = _fitted(text, share, shutil.get_terminal_size().columns - 1)
             print(f"\r{text:<{self._width}}", end="", file=sys.stderr, flush=True)
             self._width = len(text)
         elif monotonic() - self._shown_at >= self.SECONDS:
@@ -59,6 +69,8 @@ class ProgressLine:
 
     def say(self, text: str) -> None:
         """Write something that stays."""
+        if self._silent:
+            return
         self._clear()
         print(text, file=sys.stderr, flush=True)
 
@@ -71,7 +83,8 @@ class ProgressLine:
         left = _duration((iterations - step.iteration) * seconds)
         self.show(
             f"iteration {step.iteration}/{iterations}, loss {loss:.4g}, "
-            f"{1 / max(seconds, 1e-9):.2g} per second, {left} left"
+            f"{1 / max(seconds, 1e-9):.2g} per second, {left} left",
+            step.iteration / iterations,
         )
 
     def _clear(self) -> None:
@@ -80,16 +93,44 @@ class ProgressLine:
             self._width = 0
 
 
+BAR_WIDTHS = (8, 30)
+"""Characters that a bar has at least, else there is none, and at most."""
+
+
+def _fitted(text: str, share: float | None, columns: int) -> str:
+    """Put a bar before a text where it fits; a longer line would not be written over."""
+    least, most = BAR_WIDTHS
+    width = min(most, columns - len(text) - len("[] "))
+    if share is None or width < least:
+        return text[: max(columns, 0)]
+    full = round(min(max(share, 0.0), 1.0) * width)
+    return f"[{'#' * full}{'.' * (width - full)}] {text}"
+
+
 @contextmanager
-def interrupted_softly() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer to ask for; a second one ends at once."""
-    received: list[int] = []
+def interrupted_softly(repeated: float = 0.0, silent: bool = False) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into an answer to ask for; a second one ends at once.
+
+    Parameters
+    ----------
+    repeated
+        Seconds in which a further signal counts as the same one: ``torchrun`` passes on to its
+        processes what terminals and clusters send to all of them, too.
+    silent
+        Whether another process says that training stops.
+    """
+    received: list[float] = []
     before: dict[int, Any] = {}
 
     def receive(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        os.write(2, b"\nStopping after this step\n")  # print may be under way, and is not reentrant
-        restore()
+        if received and monotonic() - received[0] > repeated:
+            restore()
+            signal.raise_signal(number)
+            return
+        if not received and not silent:
+            # print may be under way, and is not reentrant
+            os.write(2, b"\nStopping after this step\n")
+        received.append(monotonic())
 
     def restore() -> None:
         for one, handler in before.items():

@@ -163,3 +163,50 @@ def test_moved_elsewhere():
     moved = placed().moved_to((0, 0, 0))
     assert moved.roi == Roi((0, 0, 0), (160, 20, 24))
     assert placed().roi.begin == (80, 0, 8)
+
+
+@given(st.data())
+def test_a_window_holds_the_whole_voxels_of_a_region(data):
+    shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    values = np.arange(np.prod(shape)).reshape(shape)
+    source = dask.array.from_array(values, chunks=2) if data.draw(st.booleans()) else values
+    array = Array(source, axes="yx", voxel_size=(4, 3), offset=(-8, 6))
+    begin = Coordinate(data.draw(st.tuples(st.integers(-20, 20), st.integers(-9, 30))))
+    size = Coordinate(data.draw(st.tuples(st.integers(0, 30), st.integers(0, 30))))
+    seen = array.window(Roi(begin, size))
+    kept = [
+        [o + i * v for i in range(n) if b <= o + i * v and o + (i + 1) * v <= e]
+        for o, v, n, b, e in zip(
+            array.roi.begin, array.voxel_size, shape, begin, begin + size, strict=True
+        )
+    ]
+    assert seen.shape == tuple(map(len, kept))
+    if all(kept):
+        assert seen.roi.begin == tuple(places[0] for places in kept)
+        np.testing.assert_array_equal(seen[seen.roi], array[seen.roi])
+        if source is values:
+            assert np.shares_memory(seen[seen.roi], values)
+
+
+def test_a_window_refuses_what_lies_outside_of_it():
+    array = Array(np.zeros((10, 10)), axes="yx", voxel_size=(1, 1))
+    seen = array.window(Roi((0, 0), (5, 10)))
+    with pytest.raises(DataError, match="lies outside"):
+        seen[Roi((4, 0), (2, 10))]
+
+
+def test_a_window_of_channels_and_of_a_window():
+    values = np.arange(5 * 6 * 3 * 2).reshape(1, 5, 6, 3, 2)
+    array = Array(
+        dask.array.from_array(values), axes=("t", "z", "y", "c", "x"), voxel_size=(1, 1, 1)
+    )
+    seen = array.window(Roi((1, 0, 0), (4, 6, 1))).window(Roi((2, 3, 0), (9, 2, 9)))
+    assert (seen.num_channels, seen.shape) == (3, (3, 2, 1))
+    np.testing.assert_array_equal(seen[seen.roi], np.moveaxis(values[0, 2:5, 3:5, :, :1], 2, 0))
+
+
+def test_values_come_in_the_byte_order_of_this_machine():
+    swapped = np.arange(4).astype(np.dtype(np.uint16).newbyteorder())
+    array = Array(swapped, axes="x", voxel_size=(1,))
+    assert array.dtype == array[array.roi].dtype == np.dtype(np.uint16)
+    np.testing.assert_array_equal(array[array.roi], np.arange(4))

@@ -120,3 +120,30 @@ def test_a_mask_on_a_coarser_grid_of_the_same_voxels():
     coarse = NumpyArray(np.ones((1, 4), np.uint8), axes="yx", voxel_size=(4, 4))
     _, known = GroundTruth(fine, LabelsConfig(), coarse).read(fine.roi)
     np.testing.assert_array_equal(known.data, [[1, 1, 1, 1], [0, 0, 0, 0]])
+
+
+def test_within_a_region_the_labels_around_it_can_be_read_and_are_not_known():
+    truth = GroundTruth(labels(), LabelsConfig()).within(Roi((0, 4), (4, 8)))
+    assert truth.roi == Roi((0, 4), (4, 8))
+    gt, known = truth.read(truth.labels.roi)
+    np.testing.assert_array_equal(gt.data, IDS[None])
+    np.testing.assert_array_equal(known.data, [[0, 1, 1, 0], [0, 0, 0, 0]])
+    _, known = truth.read(truth.roi)
+    assert known.data.all()
+
+
+def test_within_a_region_a_mask_and_unlabelled_ids_still_count():
+    mask = NumpyArray(np.array([[7, 0]]), axes="yx", voxel_size=(4, 4), offset=(0, 4))
+    whole = GroundTruth(labels(), LabelsConfig(zero_is_unlabelled=True), mask)
+    truth = whole.within(Roi((-40, 0), (80, 12)))
+    assert truth.roi == Roi((0, 4), (4, 8))
+    _, known = truth.read(truth.labels.roi)
+    np.testing.assert_array_equal(known.data, [[0, 1, 0, 0], [0, 0, 0, 0]])
+    _, known = whole.within(Roi((0, 8), (8, 8))).read(truth.labels.roi)
+    assert not known.data.any()
+    assert whole.roi == Roi((0, 4), (4, 8)), "the whole one stays as it is"
+
+
+def test_within_nothing_is_refused():
+    with pytest.raises(DataError, match="lies outside of the known ground truth"):
+        GroundTruth(labels(), LabelsConfig()).within(Roi((80, 0), (8, 8)))

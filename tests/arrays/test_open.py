@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
-from napari_dacapo_tasks.arrays.open import open_array
+from napari_dacapo_tasks.arrays.open import images_at, open_array
 from napari_dacapo_tasks.errors import DataError
 
 FIB25 = Path(__file__).parents[2] / "../shared/data/fib25.ome.zarr"
@@ -30,9 +31,27 @@ def test_an_image_inside_a_container_opens():
 
 @pytest.mark.parametrize("name", ["a.tif", "a.h5", "a.h5:volumes/raw", "notes"])
 def test_other_files_are_refused_with_what_opens(tmp_path, name):
-    (tmp_path / name.split(":")[0]).write_bytes(b"")
-    with pytest.raises(DataError, match=f"{name} is a file.* save it as one of OME-Zarr images"):
-        open_array(tmp_path / name if ":" not in name else f"{tmp_path}/{name}")
+    file = name.split(":")[0]
+    (tmp_path / file).write_bytes(b"hello")
+    with pytest.raises(DataError, match=f"{file} is no file that opens: save it as OME-Zarr, zarr"):
+        open_array(f"{tmp_path}/{name}")
+
+
+def test_a_tiff_has_no_data_sets(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8))
+    assert [place for place, _ in images_at(tmp_path / "a.tif")] == [f"{tmp_path}/a.tif"]
+    with pytest.raises(DataError, match=r"a TIFF, which has no data sets: leave :raw out"):
+        open_array(f"{tmp_path}/a.tif:raw")
+
+
+def test_images_in_a_container_are_given_with_what_opens_them(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    for name in ("raw", "labels/ids"):
+        group.create_array(name, data=np.zeros((2, 3, 4), np.uint8))
+    places = [place for place, _ in images_at(tmp_path / "a.zarr")]
+    assert places == [f"{tmp_path}/a.zarr/labels/ids", f"{tmp_path}/a.zarr/raw"]
+    for place in places:
+        assert open_array(place).shape == (2, 3, 4)
 
 
 def test_nothing_there_is_said(tmp_path):

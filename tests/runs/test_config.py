@@ -6,10 +6,21 @@ import pytest
 import yaml
 
 from napari_dacapo_tasks.errors import ConfigError
+from napari_dacapo_tasks.runs.augmentation import AugmentationConfig
 from napari_dacapo_tasks.runs.config import RunConfig
-from napari_dacapo_tasks.runs.data_config import CropConfig, DataConfig
+from napari_dacapo_tasks.runs.data_config import (
+    CropConfig,
+    DataConfig,
+    SamplingConfig,
+    parsed_block,
+)
 from napari_dacapo_tasks.runs.overrides import with_overrides
-from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
+from napari_dacapo_tasks.runs.trainer_config import (
+    ExecutionConfig,
+    OptimizerConfig,
+    TrainerConfig,
+    ValidationConfig,
+)
 from napari_dacapo_tasks.tasks import (
     AffinitiesTaskConfig,
     DummyTaskConfig,
@@ -66,7 +77,15 @@ def test_the_yaml_is_plain_and_names_dacapo_s_types(tmp_path, config):
     assert values["architecture"]["__type__"] == "CNNectomeUNetConfig"
     assert values["architecture"]["input_shape"] == [24, 24, 24]
     assert values["data"]["crops"] == [
-        {"raw": "/data/raw.zarr", "gt": "data/labels.ome.zarr", "mask": None}
+        {
+            "raw": "/data/raw.zarr",
+            "gt": "data/labels.ome.zarr",
+            "mask": None,
+            "use": "train",
+            "share": 1.0,
+            "validation_block": None,
+            "name": "",
+        }
     ]
     assert values["trainer"]["iterations"] == 2000
 
@@ -83,8 +102,16 @@ def test_the_yaml_is_plain_and_names_dacapo_s_types(tmp_path, config):
         ("architecture", {"__type__": "UNet"}, "UNet: it must be one of CNNectomeUNetConfig"),
         ("architecture", {"input_shape": [25, 24, 24]}, "does not fit this U-Net"),
         ("data", {"intensity_range": [3, 3]}, "the lower one first"),
-        ("data", {"crops": [{"raw": "a", "gt": "b"}] * 2}, "exactly one crop today, not 2"),
-        ("data", {"crops": []}, "exactly one crop today, not 0"),
+        ("data", {"crops": []}, "no crop trains: set the use of at least one to train"),
+        ("data", {"crops": [{"raw": "a", "gt": "b", "use": "off"}]}, "no crop trains"),
+        ("data", {"crops": [{"raw": "a", "gt": "b", "use": "on"}]}, "use: .*'train', 'validate'"),
+        ("data", {"crops": [{"raw": "a", "gt": "b", "share": 0}]}, "share: .*greater than 0"),
+        (
+            "data",
+            {"crops": [{"raw": "a", "gt": "b", "validation_block": "120-160"}]},
+            "'120-160' is no block: write a range of voxels for each axis, as in 120:160,:,:",
+        ),
+        ("data", {"sampling": {"rare_labels": 2}}, "rare_labels: .*less than or equal to 1"),
     ],
 )
 def test_a_bad_file_is_refused_with_the_place(tmp_path, config, section, change, sentence):
@@ -197,8 +224,69 @@ def test_overrides_that_are_refused_say_why(config, name, value, sentence):
         with_overrides(config, {name: value})
 
 
-def test_every_field_of_the_form_has_a_title_and_a_help_text():
-    for kind in (TrainerConfig, DataConfig, CropConfig):
-        for name, field in kind.model_fields.items():
-            assert field.title, name
-            assert field.description, name
+FORMS = (
+    TrainerConfig,
+    OptimizerConfig,
+    AugmentationConfig,
+    ValidationConfig,
+    ExecutionConfig,
+    DataConfig,
+    CropConfig,
+    SamplingConfig,
+)
+
+
+@pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.__name__)
+def test_every_field_of_the_form_has_a_title_and_a_help_text(kind):
+    for name, field in kind.model_fields.items():
+        assert field.title, name
+        assert field.description or field.annotation in FORMS, name
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("120:160,:,:", (slice(120, 160), slice(None), slice(None))),
+        (" -40: , :20,5:-5", (slice(-40, None), slice(None, 20), slice(5, -5))),
+        (":", (slice(None),)),
+    ],
+)
+def test_blocks_are_read_as_python_reads_slices(text, ranges):
+    assert parsed_block(text) == ranges
+
+
+@pytest.mark.parametrize("text", ["", "5", "1:2:3", "a:b", "1-2,:", "1:2,", "1.5:2", "[1:2]"])
+def test_other_blocks_are_refused(text):
+    with pytest.raises(ValueError, match="is no block: write a range of voxels for each axis"):
+        parsed_block(text)
+
+
+def test_several_crops_come_back(tmp_path, config):
+    crops = (
+        CropConfig(raw="a", gt="b", mask="c", share=2.5, validation_block="120:160,:,:", name="A"),
+        CropConfig(raw="a", gt="d", use="validate"),
+        CropConfig(raw="e", gt="f", use="off"),
+    )
+    sampling = SamplingConfig(rare_labels=0.5, least_known=0.1)
+    data = config.data.model_copy(update={"crops": crops, "sampling": sampling})
+    config = config.model_copy(update={"data": data})
+    config.save(tmp_path / "run.yaml")
+    assert RunConfig.load(tmp_path / "run.yaml") == config
+
+
+def test_overrides_reach_configs_of_the_trainer(config):
+    changed = with_overrides(
+        config,
+        {
+            "trainer.optimizer.schedule": "cosine",
+            "trainer.augmentation.mirror": "false",
+            "trainer.validation.interval": "null",
+            "data.sampling.rare_labels": "0.25",
+        },
+    )
+    assert changed.trainer.optimizer == OptimizerConfig(schedule="cosine")
+    assert changed.trainer.augmentation == AugmentationConfig(mirror=False)
+    assert changed.trainer.validation == ValidationConfig(interval=None)
+    assert changed.data.sampling.rare_labels == 0.25
+    with pytest.raises(ConfigError, match=r"did you mean trainer\.optimizer\.schedule\?"):
+        with_overrides(config, {"trainer.optimizer.shedule": "cosine"})

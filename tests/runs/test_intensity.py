@@ -77,3 +77,20 @@ def test_the_range_becomes_minus_one_to_one_and_the_rest_goes_on():
     np.testing.assert_allclose(normalised(values, (50, 150)), [-1, 0, 1, 2])
     assert normalised(values, (50, 150)).dtype == np.float32
     assert values.tolist() == [50, 100, 150, 200]
+
+
+def test_several_volumes_are_measured_together():
+    dark = array(np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10))
+    bright = array(np.linspace(9, 10, 1000, dtype=np.float32).reshape(10, 10, 10))
+    assert measure_range(dark, bright) == pytest.approx((0.01, 9.99), abs=0.005)
+    constant = array(np.zeros((9, 9, 9), np.uint8))
+    assert measure_range(constant, array(RANDOM.integers(90, 110, (9, 9, 9), np.uint8))) == (0, 255)
+    with pytest.raises(DataError, match="All the raw data is 0"):
+        measure_range(constant, constant)
+
+
+def test_a_bad_volume_among_good_ones_is_refused():
+    good = array(RANDOM.random((9, 9, 9)))
+    bad = array(np.full((9, 9, 9), np.nan))
+    with pytest.raises(DataError, match="NaN or infinite"):
+        measure_range(good, bad)

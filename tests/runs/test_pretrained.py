@@ -138,6 +138,6 @@ def test_the_folder_can_move(make_run, task, weights, tmp_path):
     moved = RunFolder.open(shutil.move(run.path, tmp_path / "moved"))
     training = train(moved)
     next(training)
-    begun = training.gi_frame.f_locals["trainer"].model.chain.state_dict()
+    begun = training.gi_frame.f_locals["trainer"].learner.model.chain.state_dict()
     assert same(begun, wanted)
     training.close()

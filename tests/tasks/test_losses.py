@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from napari_dacapo_tasks.tasks.losses.affinities import AffinitiesLoss
 from napari_dacapo_tasks.tasks.losses.cross_entropy import CrossEntropyLoss
 from napari_dacapo_tasks.tasks.losses.dummy import DummyLoss
 from napari_dacapo_tasks.tasks.losses.hot_distance import HotDistanceLoss
@@ -95,3 +96,27 @@ def test_classes_that_are_certain_and_right_cost_nothing():
     assert loss.item() == pytest.approx(0)
     wrong = CrossEntropyLoss().compute(-100 * target, target, torch.ones(1, 3, 2))
     assert wrong.item() == pytest.approx(100, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [MSELoss(), DummyLoss(), CrossEntropyLoss(), HotDistanceLoss(), AffinitiesLoss(1, 0.7)],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_parts_add_up_to_the_whole(loss):
+    random = torch.Generator().manual_seed(0)
+    prediction = torch.randn(5, 4, 6, 6, generator=random, requires_grad=True)
+    target = torch.rand(5, 4, 6, 6, generator=random).round()
+    weight = torch.rand(5, 4, 6, 6, generator=random)
+    weight[torch.rand(5, 4, 6, 6, generator=random) < 0.5] = 0
+    weight[1] = 0  # a part that counts nowhere
+    whole = loss.compute(prediction, target, weight)
+    (of_whole,) = torch.autograd.grad(whole, prediction)
+    counts = loss.counts(target, weight)
+    parts = [slice(0, 1), slice(1, 2), slice(2, 5)]
+    of_parts = [loss.counts(target[part], weight[part]) for part in parts]
+    assert [sum(one) for one in zip(*of_parts, strict=True)] == [*counts]
+    losses = [loss.compute(prediction[part], target[part], weight[part], counts) for part in parts]
+    torch.testing.assert_close(sum(losses), whole)
+    (summed,) = torch.autograd.grad(sum(losses), prediction)
+    torch.testing.assert_close(summed, of_whole)

@@ -5,12 +5,15 @@ from funlib.geometry import Coordinate
 from pydantic import ValidationError
 
 from napari_dacapo_tasks.arrays import GroundTruth, LabelsConfig, NumpyArray
-from napari_dacapo_tasks.runs.data import TrainingData
+from napari_dacapo_tasks.runs.data import TrainingData, Volume
+from napari_dacapo_tasks.runs.data_config import SamplingConfig
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks.files import task_to_dict
 from napari_dacapo_tasks.tasks.one_hot import OneHotTask, OneHotTaskConfig
 from napari_dacapo_tasks.tasks.preview import preview
 from napari_dacapo_tasks.tasks.task import LABELS, Measured
-from napari_dacapo_tasks.training.samples import Sampler
+from napari_dacapo_tasks.training.loader import Loader
+from napari_dacapo_tasks.training.samples import Sampler, Shapes
 
 DACAPO = {
     "__type__": "OneHotTaskConfig",
@@ -105,12 +108,13 @@ def test_a_preview_tells_of_labels_that_are_no_class():
 
 
 def test_training_takes_its_crops(volume):
-    data = TrainingData(
-        volume.array(volume.raw), volume.ground_truth(volume.array(volume.labels % 4)), (0, 255)
-    )
+    truth = volume.ground_truth(volume.array(volume.labels % 4))
+    data = TrainingData((Volume("balls", volume.array(volume.raw), truth),), (), (0, 255))
     task = OneHotTask(config(classes=["background", "a"]))
-    sampler = Sampler(data, task, (24,) * 3, (8,) * 3, Coordinate(8, 8, 8), seed=0)
-    batch = sampler.batch(0, 2)
+    shapes = Shapes(Coordinate(24, 24, 24), Coordinate(8, 8, 8), Coordinate(8, 8, 8))
+    batch = Loader(
+        Sampler(data, task, shapes, TrainerConfig(), SamplingConfig()), 2, 0, workers=0
+    ).take(0)
     assert batch.weight.shape == batch.target.shape == (2, 2, 8, 8, 8)
     assert batch.target.dtype == batch.weight.dtype == torch.float32
     no_class = batch.target.sum(dim=1) == 0

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import os
-import signal
-import subprocess
-import sys
-import time
 import weakref
 from pathlib import Path
 
@@ -18,10 +12,10 @@ import torch
 
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
-from napari_dacapo_tasks.errors import ConfigError, DeviceError, NonFiniteLossError, RunError
+from napari_dacapo_tasks.errors import RunError
+from napari_dacapo_tasks.runs.create import Row
 from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.run_folder import RunFolder
-from napari_dacapo_tasks.tasks.losses.mse import MSELoss
 from napari_dacapo_tasks.training.events import (
     CheckpointSaved,
     Finished,
@@ -132,6 +126,13 @@ class TestEvents:
         assert "24 x 24 x 24 voxels" in notice.text
         assert all_of(make_run("other", trainer={"iterations": 1}), Notice) == []
 
+    def test_validating_on_what_trains_is_told(self, make_run, volume):
+        raw, labels = volume.array(volume.raw), volume.array(volume.labels)
+        rows = [Row(raw, labels, use=use, name=use) for use in ("train", "validate")]
+        run = make_run(rows=rows, trainer={"iterations": 1})
+        notice, *_ = all_of(run, Notice)
+        assert notice.text.startswith("validate validates on voxels of which train trains")
+
     def test_a_finished_run_says_so_and_goes_on_with_more_iterations(self, make_run):
         run = make_run(trainer={"iterations": 2})
         all_of(run)
@@ -179,85 +180,6 @@ class TestLearning:
         assert snapshot.raw.data.shape == (2, 24, 24)
 
 
-def weights(run):
-    return run.load_checkpoint()["model"]
-
-
-class TestResume:
-    def test_equals_training_in_one_go_bit_for_bit(self, make_run):
-        whole, parted = make_run("whole"), make_run("parted")
-        all_of(whole)
-        up_to(parted, 4)
-        assert parted.latest_checkpoint().name == "000004.pt"
-        all_of(RunFolder.open(parted.path))
-        first, second = whole.load_checkpoint(), parted.load_checkpoint()
-        assert first["iteration"] == second["iteration"] == 8
-        assert first["class_counts"] == second["class_counts"]
-        for name, tensor in first["model"].items():
-            assert torch.equal(tensor, second["model"][name]), name
-        losses = [[one.loss for one in run.statistics()] for run in (whole, parted)]
-        assert losses[0] == losses[1]
-
-    def test_statistics_have_neither_gap_nor_double(self, make_run):
-        run = make_run(trainer={"iterations": 9, "checkpoint_interval": 4})
-        training = train(run)
-        for event in training:
-            if isinstance(event, Stepped) and event.iteration == 6:
-                break
-        # A crash: nothing is saved after iteration 4, and iterations 5 and 6 are told of.
-        training.gi_frame.f_locals["trainer"].saved = True
-        training.close()
-        assert [one.iteration for one in run.statistics()] == [1, 2, 3, 4, 5, 6]
-        steps = all_of(run, Stepped)
-        assert steps[0].iteration == 5
-        assert [one.iteration for one in run.statistics()] == list(range(1, 10))
-
-    def test_a_run_without_checkpoint_starts_anew(self, make_run):
-        run = make_run(trainer={"iterations": 2})
-        run.append_statistics(1, 0.5, 0.1)
-        all_of(run)
-        assert [one.iteration for one in run.statistics()] == [1, 2]
-
-    def test_a_new_learning_rate_counts(self, make_run):
-        slow, fast = make_run("slow"), make_run("fast")
-        for run in (slow, fast):
-            up_to(run, 4)
-        changed(fast, learning_rate=0.01)
-        for run in (slow, fast):
-            all_of(run)
-        (group,) = fast.load_checkpoint()["optimizer"]["param_groups"]
-        assert group["lr"] == 0.01
-        assert not all(torch.equal(t, weights(fast)[n]) for n, t in weights(slow).items())
-
-    def test_the_seed_decides_the_weights(self, make_run):
-        first, same, other = (
-            make_run(name, trainer={"iterations": 1, "seed": seed})
-            for name, seed in (("a", 3), ("b", 3), ("c", 4))
-        )
-        for run in (first, same, other):
-            all_of(run)
-        assert all(torch.equal(t, weights(same)[n]) for n, t in weights(first).items())
-        assert not any(
-            torch.equal(t, weights(other)[n]) for n, t in weights(first).items() if t.ndim > 1
-        )
-
-    def test_weights_of_another_network_are_refused_with_the_layers(self, make_run, small_net):
-        run = make_run(trainer={"iterations": 1})
-        all_of(run)
-        net = small_net.model_copy(update={"num_fmaps": 5})
-        run._config = run.config.model_copy(update={"architecture": net})
-        with pytest.raises(ConfigError, match=r"weights of another network: 0\.unet"):
-            all_of(run)
-
-    def test_a_checkpoint_of_something_else_is_refused(self, make_run):
-        run = make_run(trainer={"iterations": 1})
-        all_of(run)
-        state = {name: run.load_checkpoint()[name] for name in ("model", "optimizer")}
-        run.save_checkpoint(state, 2)
-        with pytest.raises(RunError, match="was not saved by training"):
-            all_of(run)
-
-
 class TestStopping:
     def test_saves_a_checkpoint(self, make_run):
         run = make_run()
@@ -290,141 +212,6 @@ class TestStopping:
             next(train(RunFolder.open(run.path)))
         training.close()
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-    def test_a_kill_leaves_a_run_that_goes_on(self, make_run):
-        run = make_run(
-            trainer={"iterations": 100_000, "checkpoint_interval": 3, "snapshot_interval": 4}
-        )
-        command = [sys.executable, "-m", "napari_dacapo_tasks", "train", str(run.path)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            deadline = time.monotonic() + 120
-            while len(run.statistics()) < 20 and process.poll() is None:
-                assert time.monotonic() < deadline, "training did not start"
-                time.sleep(0.05)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            _, said = process.communicate()
-        assert process.returncode == -signal.SIGKILL, said
-        at = run.load_checkpoint()["iteration"]
-        assert at >= 15
-        changed(run, iterations=at + 3)
-        steps = all_of(RunFolder.open(run.path), Stepped)
-        assert [step.iteration for step in steps] == [at + 1, at + 2, at + 3]
-        assert [one.iteration for one in run.statistics()] == list(range(1, at + 4))
-
-
-class TestFailures:
-    def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
-        self, make_run, monkeypatch
-    ):
-        run = make_run(trainer={"checkpoint_interval": 2, "learning_rate": 0.001})
-        compute, calls = MSELoss.compute, []
-
-        def bad(self, *args):
-            calls.append(1)
-            return compute(self, *args) * (float("nan") if len(calls) == 4 else 1)
-
-        monkeypatch.setattr(MSELoss, "compute", bad)
-        with pytest.raises(
-            NonFiniteLossError,
-            match=r"loss became nan at iteration 4: lower the learning rate \(now 0\.001\); it "
-            r"goes on from the last checkpoint, of iteration 2\.$",
-        ):
-            all_of(run)
-        assert run.load_checkpoint()["iteration"] == 2
-        assert all(tensor.isfinite().all() for tensor in weights(run).values())
-        assert "loss became nan" in (run.path / "log.txt").read_text()
-        monkeypatch.undo()
-        assert [step.iteration for step in all_of(run, Stepped)] == [3, 4, 5, 6, 7, 8]
-        assert [one.iteration for one in run.statistics()] == list(range(1, 9))
-
-    def test_the_first_loss_already(self, make_run, monkeypatch):
-        monkeypatch.setattr(MSELoss, "compute", lambda self, p, t, w: p.sum() / 0)
-        with pytest.raises(NonFiniteLossError, match="nothing was saved yet, so it starts anew"):
-            all_of(make_run())
-
-    def test_weights_that_are_not_finite_are_never_saved(self, make_run, monkeypatch):
-        run = make_run(trainer={"checkpoint_interval": 2})
-        up_to(run, 2)
-        before = run.latest_checkpoint()
-        training = train(run)
-        for event in training:
-            if isinstance(event, Stepped):
-                break
-        model = training.gi_frame.f_locals["trainer"].model
-        next(model.parameters()).data.fill_(float("inf"))
-        with pytest.raises(NonFiniteLossError, match="weights became infinite at iteration 3"):
-            training.close()
-        assert run.latest_checkpoint() == before
-
-    @pytest.mark.parametrize(
-        "error",
-        [
-            torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
-            RuntimeError("MPS backend out of memory"),
-            MemoryError(),
-        ],
-    )
-    def test_out_of_memory_says_what_to_lower_and_frees_it(self, make_run, monkeypatch, error):
-        run = make_run(trainer={"checkpoint_interval": 2, "batch_size": 2})
-        seen = []
-
-        def bad(self, prediction, target, weight):
-            seen.append(weakref.ref(prediction))
-            if len(seen) == 4:
-                raise error
-            return ((prediction - target) ** 2 * weight).mean()
-
-        monkeypatch.setattr(MSELoss, "compute", bad)
-        training = train(run)
-        next(training)
-        model = weakref.ref(training.gi_frame.f_locals["trainer"].model)
-        with pytest.raises(
-            DeviceError,
-            match=r"memory of cpu does not suffice .* batch size \(now 2\), the input shape "
-            r"\(now 24 x 24 x 24\) or the number of feature maps \(now 4\); it goes on from the "
-            r"last checkpoint, of iteration 2\.$",
-        ) as caught:
-            list(training)
-        # The error may be shown for long: it must not hold what was too large.
-        assert caught.value.__cause__ is error
-        assert model() is None
-        assert all(tensor() is None for tensor in seen)
-        assert run.load_checkpoint()["iteration"] == 2
-
-    def test_other_errors_are_left_as_they_are(self, make_run, monkeypatch):
-        def bad(self, *args):
-            raise RuntimeError("a mistake of ours")
-
-        run = make_run()
-        monkeypatch.setattr(MSELoss, "compute", bad)
-        with pytest.raises(RuntimeError, match="a mistake of ours"):
-            all_of(run)
-        assert "Traceback" in (run.path / "log.txt").read_text()
-
-    def test_a_full_disk_stops_with_the_last_checkpoint_whole(self, make_run, monkeypatch):
-        run = make_run(trainer={"checkpoint_interval": 2})
-        replace = os.replace
-
-        def full(source, target):
-            if Path(target).name == "000004.pt":
-                raise OSError(errno.ENOSPC, "No space left on device")
-            replace(source, target)
-
-        monkeypatch.setattr(os, "replace", full)
-        with pytest.raises(RunError, match=r"000004\.pt cannot be written: No space left"):
-            all_of(run)
-        assert run.load_checkpoint()["iteration"] == 2
-        assert names(run.path / "checkpoints") == ["000002.pt"]
-
-    def test_a_device_that_is_not_there(self, make_run, monkeypatch):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-        run = make_run(trainer={"device": "cuda:0"})
-        with pytest.raises(DeviceError, match="no device cuda:0"):
-            all_of(run)
-
 
 class TestTidiness:
     def test_memory_is_given_back_at_the_end(self, make_run):
@@ -437,7 +224,7 @@ class TestTidiness:
                 training = train(run)
                 next(training)
                 trainer = training.gi_frame.f_locals["trainer"]
-                kept = [weakref.ref(p) for p in trainer.model.parameters()]
+                kept = [weakref.ref(p) for p in trainer.learner.model.parameters()]
                 for event in training:
                     if ending == "stop" and isinstance(event, Stepped):
                         training.close()

@@ -4,58 +4,62 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from funlib.geometry import Coordinate
 
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.errors import DataError
-from napari_dacapo_tasks.runs.data import TrainingData, together
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
+from napari_dacapo_tasks.runs.augmentation import AugmentationConfig
 from napari_dacapo_tasks.tasks import (
     AffinitiesTaskConfig,
     OneHotTaskConfig,
     PretrainedTaskConfig,
 )
 from napari_dacapo_tasks.tasks.preview import Preview, preview
-from napari_dacapo_tasks.training.samples import Sampler
+from napari_dacapo_tasks.training.augmentation import Augmentation
+from napari_dacapo_tasks.training.places import Place
+from napari_dacapo_tasks.training.rejections import Reason
+from napari_dacapo_tasks.training.samples import Draft
 
 INPUT, OUTPUT = (24, 24, 24), (8, 8, 8)
 
 
-@pytest.fixture
-def sampler(volume, small_task):
-    """Make samplers of the small volume, perhaps of other raw data, labels or task."""
-
-    def make(raw=None, ground_truth=None, task=None, seed=0, output=OUTPUT):
-        raw = volume.array(volume.raw) if raw is None else raw
-        raw, truth = together(raw, ground_truth or volume.ground_truth())
-        data = TrainingData(raw, truth, (0.0, 255.0))
-        task = task or small_task
-        built = task.task_type(task.on_grid(truth.labels.unit))
-        return Sampler(data, built, INPUT, output, Coordinate(8, 8, 8), seed)
-
-    return make
+def made_at(sampler, index, symmetry=None):
+    """Make the crop of a position, perhaps turned; None where it cannot be used."""
+    augmentation = Augmentation(symmetry or Symmetry.identity(len(index)))
+    found = sampler.made(Place(0, Coordinate(index)), augmentation)
+    return found if isinstance(found, Draft) else None
 
 
-def crops_of(sampler, steps=20):
-    return [sampler.batch(step, 1) for step in range(1, steps + 1)]
+def crop_at(sampler, index):
+    return sampler.weigh(made_at(sampler, index), None)[0]
 
 
-def positions(sampler, count=300):
-    random = np.random.default_rng(0)
-    return [sampler._place(random) for _ in range(count)]
+def weight_of(sampler, draft):
+    return sampler.weigh(draft, None)[0].weight.data
 
 
-def test_batches_are_float32_with_all_axes(sampler):
-    batch = sampler().batch(1, 3)
-    assert batch.raw.shape == (3, 1, *INPUT)
-    assert batch.target.shape == batch.weight.shape == (3, 1, *OUTPUT)
-    assert {t.dtype for t in (batch.raw, batch.target, batch.weight)} == {torch.float32}
+def crops_of(sampler, steps=20, counts=None):
+    """Make the crops of the first steps, one each, and the counts after them."""
+    crops = []
+    for step in range(1, steps + 1):
+        crop, counts = sampler.weigh(sampler.first_draft(step, 0), counts)
+        crops.append(crop)
+    return crops, counts
+
+
+def values_of(crop):
+    return crop.raw.data, crop.target.data, crop.weight.data
+
+
+def same(one, other):
+    return all(np.array_equal(*pair) for pair in zip(values_of(one), values_of(other), strict=True))
 
 
 def test_raw_is_brought_between_minus_one_and_one(sampler, volume):
     made = sampler()
-    roi = made.grid.input_roi((3, 4, 5))
-    raw = made.prepared(roi)
+    roi = made.places.volumes[0].grid.input_roi((3, 4, 5))
+    raw = made.prepared(made.data.train[0], roi)
     expected = volume.raw[3:27, 4:28, 5:29].astype(np.float32) / 127.5 - 1
     np.testing.assert_allclose(raw.data[0], expected, atol=1e-6)
     assert raw.roi == roi
@@ -64,9 +68,9 @@ def test_raw_is_brought_between_minus_one_and_one(sampler, volume):
 
 def test_raw_channels_are_kept(sampler, volume):
     made = sampler(raw=volume.array(np.stack([volume.raw, 255 - volume.raw], -1), axes="zyxc"))
-    raw = made.batch(1, 1).raw
-    assert raw.shape == (1, 2, *INPUT)
-    torch.testing.assert_close(raw[:, 0], -raw[:, 1])
+    raw = made.first_draft(1, 0).raw.data
+    assert raw.shape == (2, *INPUT)
+    np.testing.assert_allclose(raw[0], -raw[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(("mask_distances", "certain"), [(True, 0.8), (False, 0.95)])
@@ -76,8 +80,8 @@ def test_a_target_is_that_of_the_preview(sampler, volume, small_task, mask_dista
     shown = list(preview(task, volume.ground_truth()))[-1]
     assert isinstance(shown, Preview)
     for index in ((0, 0, 0), (3, 9, 16), (8, 8, 8)):
-        roi = made.grid.output_roi(index)
-        crop, _ = made._crop(Coordinate(index), None)
+        roi = made.places.volumes[0].grid.output_roi(index)
+        crop = crop_at(made, index)
         assert crop.target.roi == crop.weight.roi == roi
         made_here, made_of_all = crop.target.data, shown.target[roi]
         # The context is as wide as a boundary makes itself felt: beyond, targets are saturated.
@@ -90,8 +94,7 @@ def test_a_target_is_that_of_the_preview(sampler, volume, small_task, mask_dista
 
 def test_input_and_output_lie_over_each_other(sampler, volume):
     """A target that shows the labels has to lie over the raw data that shows them, too."""
-    made = sampler(task=None)
-    (crop, _) = made._crop(Coordinate(5, 6, 7), None)
+    crop = crop_at(sampler(), (5, 6, 7))
     inside = crop.raw.crop(crop.target.roi)
     begin = np.array([5, 6, 7]) + (np.array(INPUT) - OUTPUT) // 2
     window = tuple(slice(b, b + 8) for b in begin)
@@ -100,30 +103,49 @@ def test_input_and_output_lie_over_each_other(sampler, volume):
     assert ((crop.target.data[0] > 0) == labels).all()
 
 
-def test_positions_cover_everything(sampler):
-    made = sampler()
-    found = np.array(positions(made))
-    assert (found.min(0) == 0).all()
-    assert (found.max(0) == np.array(made.grid.counts) - 1).all()
-
-
 def test_the_same_step_gives_the_same_crops(sampler):
     first, second, other = sampler(), sampler(), sampler(seed=1)
-    assert torch.equal(first.batch(7, 2).raw, second.batch(7, 2).raw)
-    assert not torch.equal(first.batch(7, 2).raw, first.batch(8, 2).raw)
-    assert not torch.equal(first.batch(7, 2).raw, other.batch(7, 2).raw)
+    one = first.first_draft(7, 1).raw.data
+    np.testing.assert_array_equal(one, second.first_draft(7, 1).raw.data)
+    for differs in (first.first_draft(8, 1), first.first_draft(7, 0), other.first_draft(7, 1)):
+        assert not np.array_equal(one, differs.raw.data)
+
+
+def test_another_attempt_is_another_crop(sampler):
+    made = sampler()
+    first, second = made.draft(1, 0), made.draft(1, 0, attempt=1)
+    assert first.place != second.place
+    assert made.first_draft(1, 0).place == first.place
 
 
 def test_counts_run_on_and_are_all_the_state(sampler):
-    whole = sampler()
-    batches = crops_of(whole, 6)
-    parted = sampler()
-    crops_of(parted, 3)
-    later = sampler()
-    later.class_counts = parted.class_counts
+    whole, counts_of_whole = crops_of(sampler(), 6)
+    made = sampler()
+    _, counts = crops_of(made, 3)
     for step in (4, 5, 6):
-        assert torch.equal(later.batch(step, 1).weight, batches[step - 1].weight)
-    assert later.class_counts == whole.class_counts
+        crop, counts = sampler().weigh(made.first_draft(step, 0), counts)
+        np.testing.assert_array_equal(crop.weight.data, whole[step - 1].weight.data)
+    assert counts == counts_of_whole
+
+
+def test_a_crop_says_where_it_is_from_and_what_was_done(sampler):
+    made = sampler(augmentation=AugmentationConfig(intensity=0.0))
+    mirrored = made.weigh(made_at(made, (1, 2, 3), MIRRORED_IN_Y), None)[0]
+    assert (mirrored.volume, mirrored.done) == ("balls", "mirrored in y")
+    assert crop_at(made, (1, 2, 3)).done == "as it is"
+
+
+MIRRORED_IN_Y = Symmetry((0, 1, 2), (False, True, False))
+
+
+def test_intensity_changes_raw_only(sampler):
+    varied = sampler(augmentation=AugmentationConfig(mirror=False, transpose=False, intensity=1.0))
+    plain = sampler()
+    for step in range(3):
+        one, other = varied.first_draft(step, 0), plain.first_draft(step, 0)
+        assert not np.array_equal(one.raw.data, other.raw.data)
+        np.testing.assert_array_equal(one.target.data, other.target.data)
+        np.testing.assert_array_equal(weight_of(varied, one), weight_of(plain, other))
 
 
 class TestSparse:
@@ -132,17 +154,24 @@ class TestSparse:
         mask[19:22, 10:13, 28:31] = 1
         truth = volume.ground_truth(mask=volume.array(mask))
         task = small_task.model_copy(update={"mask_distances": False})
-        made = sampler(ground_truth=truth, task=task)
-        for batch in crops_of(made, 10):
-            assert batch.weight.any()
-        reached = [truth.mask[made.grid.output_roi(place)].any() for place in positions(made)]
-        assert np.mean(reached) > 0.05  # of all positions it is 0.01
+        for crop in crops_of(sampler(ground_truth=truth, task=task), 10)[0]:
+            assert crop.weight.data.any()
 
     def test_what_is_unknown_has_no_weight(self, sampler, volume):
         truth = volume.ground_truth(zero_is_unlabelled=True)
-        for batch in crops_of(sampler(ground_truth=truth), 5):
-            assert not batch.weight[batch.target < 0].any()
-            assert batch.weight.any()
+        for crop in crops_of(sampler(ground_truth=truth), 5)[0]:
+            assert not crop.weight.data[crop.target.data < 0].any()
+            assert crop.weight.data.any()
+
+    def test_an_ignored_label_has_no_weight(self, sampler, volume):
+        truth = volume.ground_truth(ignore_label=3)
+        (z, y, x) = (int(n) for n in np.argwhere(volume.labels == 3).mean(0))
+        made = sampler(ground_truth=truth)
+        index = [min(max(n - 12, 0), 16) for n in (z, y, x)]
+        crop = crop_at(made, index)
+        ignored = made.data.train[0].ground_truth.labels[crop.target.roi] == 3
+        assert ignored.any()
+        assert not crop.weight.data[0][ignored].any()
 
     def test_nothing_known_in_reach(self, sampler, volume):
         mask = np.zeros_like(volume.labels)
@@ -155,7 +184,7 @@ class TestSparse:
         task = small_task.model_copy(update={"scale_factor": 1e5})  # all near the border
         made = sampler(task=task)
         with pytest.raises(DataError, match="In 100 crops in a row no voxel has a weight"):
-            made.batch(1, 1)
+            made.first_draft(1, 0)
         with pytest.raises(DataError, match="In 100 crops in a row no voxel has a weight"):
             made.fixed()
 
@@ -179,22 +208,15 @@ class TestTasksOnLabels:
     def made(self, sampler, volume, task):
         return sampler(ground_truth=volume.ground_truth(channel="labels"), task=task)
 
-    def test_batches_are_float32_with_all_channels(self, made, task):
-        batch = made.batch(1, 2)
-        shape = (2, len(task.task_type(task).channels), *OUTPUT)
-        assert batch.target.shape == batch.weight.shape == shape
-        assert batch.target.dtype == batch.weight.dtype == torch.float32
-        assert batch.target.min() >= 0
-        assert batch.target.max() <= 1
-
     def test_a_crop_is_that_of_the_preview(self, made, task, volume):
         shown = list(preview(task, volume.ground_truth(channel="labels")))[-1]
         found = 0
         for index in ((0, 0, 0), (3, 9, 16), (8, 8, 8), (5, 2, 11)):
-            crop, _ = made._crop(Coordinate(index), None)
-            if crop is not None:
+            draft = made_at(made, index)
+            if draft is not None:
                 found += 1
-                roi = made.grid.output_roi(index)
+                crop, _ = made.weigh(draft, None)
+                roi = crop.target.roi
                 np.testing.assert_allclose(crop.target.data, shown.target[roi], atol=1e-5)
                 np.testing.assert_array_equal(crop.weight.data > 0, shown.weight[roi] > 0)
         assert found
@@ -221,7 +243,9 @@ def test_what_helps_where_nothing_counts_suits_the_task(
         PretrainedTaskConfig(name="p", sub_task_config=task, weights="w.pt"),
     ):
         made = sampler(ground_truth=volume.ground_truth(mask=volume.array(mask)), task=config)
-        assert str(made._nothing_counts()).endswith(f"no voxel has a weight: {remedy}.")
+        assert str(made.rejections.error(Reason.WEIGHTLESS)).endswith(
+            f"no voxel has a weight: {remedy}."
+        )
 
 
 @pytest.mark.parametrize(
@@ -237,23 +261,16 @@ def test_where_no_label_is_a_class_or_no_partner_is_known(sampler, volume, task,
     labels = np.full_like(volume.labels, 7)
     truth = volume.ground_truth(volume.array(labels), volume.array(mask), channel="labels")
     with pytest.raises(DataError, match=f"In 100 crops in a row .*: {remedy} a larger volume"):
-        sampler(ground_truth=truth, task=task).batch(1, 1)
+        sampler(ground_truth=truth, task=task).first_draft(1, 0)
 
 
 class TestFixed:
-    def test_is_always_the_same_and_leaves_the_counts_alone(self, sampler):
+    def test_is_always_the_same_whatever_is_done_to_others(self, sampler):
         made = sampler()
         first = made.fixed()
         crops_of(made, 3)
-        counts = made.class_counts
-        second = made.fixed()
-        for one, other in zip(
-            (first.raw, first.target, first.weight),
-            (second.raw, second.target, second.weight),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(one.data, other.data)
-        assert made.class_counts == counts
+        assert same(first, made.fixed())
+        assert same(first, sampler(augmentation=AugmentationConfig(intensity=1.0)).fixed())
         inside = first.target.data > 0
         assert 0.1 < inside.mean() < 0.9, "objects and background are to be seen"
 
@@ -268,8 +285,8 @@ class TestFixed:
 def test_several_channels(sampler, volume, small_task):
     channels = (Channel(name="few", labels=(1, 2)), Channel(name="all"))
     task = small_task.with_channels(["few", "all"])
-    batch = sampler(ground_truth=volume.ground_truth(channels=channels), task=task).batch(1, 2)
-    assert batch.target.shape == (2, 2, *OUTPUT)
+    made = sampler(ground_truth=volume.ground_truth(channels=channels), task=task)
+    assert made.first_draft(1, 0).target.data.shape == (2, *OUTPUT)
 
 
 def test_bad_raw_data_that_is_read_lazily_is_found_in_its_crop(sampler, volume):

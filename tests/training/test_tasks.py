@@ -68,7 +68,7 @@ def first_weights(run):
     """Give the weights that training begins with."""
     training = train(run)
     assert isinstance(next(training), Started)
-    model = training.gi_frame.f_locals["trainer"].model
+    model = training.gi_frame.f_locals["trainer"].learner.model
     weights = {name: tensor.clone() for name, tensor in model.chain.state_dict().items()}
     training.close()
     return weights
@@ -139,7 +139,7 @@ class TestEveryTask:
             assert np.isfinite(shown.prediction.data).all()
         assert not np.array_equal(first.prediction.data, last.prediction.data)
 
-        counts = up_to(parted, 2).sampler.class_counts
+        counts = up_to(parted, 2).class_counts
         kept = parted.load_checkpoint()["class_counts"]
         assert repr(kept) == repr(counts), "a list must not come back as a tuple"
         assert plain(kept)

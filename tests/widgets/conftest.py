@@ -1,10 +1,22 @@
-"""Small ground truth for widgets."""
+"""Small ground truth for widgets, and settings that are nobody's."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from napari_dacapo_tasks.widgets import settings
+
 BALLS = {1: ((10, 10, 10), 6), 2: ((22, 20, 12), 5), 3: ((15, 21, 24), 4)}
 """Centre and radius of each label, in voxels."""
+
+
+@pytest.fixture(autouse=True)
+def settings_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep tests away from the file of whoever runs them."""
+    path = tmp_path / "settings" / "train-dock.json"
+    monkeypatch.setattr(settings, "path_of_user", lambda: path)
+    return path
 
 
 @pytest.fixture

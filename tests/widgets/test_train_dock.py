@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from napari.utils import progress
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Channel, LabelsConfig
 from napari_dacapo_tasks.errors import DeviceError, NonFiniteLossError
-from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.run_folder import RunFolder, Score
 from napari_dacapo_tasks.tasks import DistanceTaskConfig, Measured
-from napari_dacapo_tasks.training import loop
+from napari_dacapo_tasks.training import loop, trainer
 from napari_dacapo_tasks.training.events import Stepped
 from napari_dacapo_tasks.widgets import run_folder_panel
+from napari_dacapo_tasks.widgets.histories import LossHistory, RunHistory, ScoreHistory
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.run_controls import State
 from napari_dacapo_tasks.widgets.session import Session
-from napari_dacapo_tasks.widgets.train_dock import TrainDock
+from napari_dacapo_tasks.widgets.train_dock import WIDTH, TrainDock
 
 MANY = 100_000
 """Iterations of a run that will not come to its end by itself."""
@@ -83,8 +88,11 @@ class Trainer:
         button.click()
 
     def wait_for_step(self, iteration: int) -> None:
-        history = self.dock.plot.history
-        self.wait(lambda: len(history) > 0 and history.iterations[-1] >= iteration)
+        self.wait(lambda: self.steps_done() >= iteration)
+
+    def steps_done(self) -> int:
+        iterations = self.dock.plot.history.iterations
+        return int(iterations[-1]) if len(iterations) else 0
 
     def steps_when_still(self) -> int:
         """Wait until no more steps come; a pause lets the one end that goes on."""
@@ -309,6 +317,18 @@ def test_an_earlier_run_shows_its_own_parameters_and_a_new_one_the_old(person: A
     assert dock.architecture.value().num_fmaps == 3
 
 
+def test_a_new_folder_begins_with_empty_curves_however_soon_it_is_wanted(person: Any) -> None:
+    person.choose_small(iterations=2)
+    person.press("start")
+    person.wait(lambda: person.dock.state is State.IDLE)
+    person.dock.folder.new_button.click()  # before the folder was looked into
+    person.settle()
+    assert len(person.dock.plot.history) == 0
+    assert person.dock.log.text == ""
+    assert person.dock.controls.start_button.text() == "Start"
+    assert person.dock.trainer.value().iterations == 2
+
+
 def test_the_trainer_stays_when_the_task_changes(person: Any, small_task: Any) -> None:
     person.enter(person.dock.trainer.form, iterations=123, batch_size=3)
     other = small_task.model_copy(update={"name": "other"})
@@ -391,8 +411,8 @@ def test_what_fails_is_told_and_the_dock_is_ready_again(
 ) -> None:
     real = loop.train
 
-    def failing(run: RunFolder) -> Iterator[Any]:
-        with closing(real(run)) as training:
+    def failing(run: RunFolder, **more: Any) -> Iterator[Any]:
+        with closing(real(run, **more)) as training:
             for event in training:
                 yield event
                 if isinstance(event, Stepped) and event.iteration == 2:
@@ -553,3 +573,138 @@ def test_bad_input_is_one_sentence_and_nothing_is_lost(
     assert person.dock.controls.start_button.isEnabled()
     if spoil is not no_folder:
         assert not (person.path / "run.yaml").exists()
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Collect weak references to everything heavy that training makes."""
+    found: list[weakref.ref[Any]] = []
+
+    class Watched(trainer.Learner):
+        def __init__(self, model: Any, *arguments: Any, **more: Any) -> None:
+            super().__init__(model, *arguments, **more)
+            found.extend((weakref.ref(model), weakref.ref(self), weakref.ref(self.optimizer)))
+            found.extend(weakref.ref(parameter) for parameter in model.parameters())
+
+    monkeypatch.setattr(trainer, "Learner", Watched)
+    return found
+
+
+def alive(models: list[weakref.ref[Any]]) -> list[str]:
+    gc.collect()
+    return [type(one()).__name__ for one in models if one() is not None]
+
+
+def test_the_memory_is_free_after_stop(person: Any, models: list[weakref.ref[Any]]) -> None:
+    person.choose_small(iterations=MANY)
+    person.press("start")
+    person.wait_for_step(2)
+    assert len(models) > 3
+    assert alive(models)
+    person.press("stop")
+    person.wait_for_end()
+    assert alive(models) == []
+
+
+def test_the_memory_is_free_after_a_failure_that_is_still_shown(
+    person: Any, models: list[weakref.ref[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Any) -> None:
+        if self.iteration == 2:
+            raise RuntimeError("CUDA error: something")
+        return real(self)
+
+    real = trainer.Trainer.step
+    monkeypatch.setattr(trainer.Trainer, "step", failing)
+    person.choose_small()
+    person.press("start")
+    person.wait_for_end()
+    assert "CUDA error: something" in person.said
+    assert models
+    assert alive(models) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_the_memory_of_the_device_is_free_after_stop(person: Any) -> None:
+    person.dock.trainer.device.setValue("cuda:0")
+    person.choose_small(iterations=MANY)
+    before = torch.cuda.memory_allocated()
+    person.press("start")
+    person.wait_for_step(2)
+    assert torch.cuda.memory_allocated() > before
+    person.press("stop")
+    person.wait_for_end()
+    gc.collect()
+    assert torch.cuda.memory_allocated() == before
+
+
+def test_a_run_folder_that_is_deleted_while_it_trains_is_one_sentence(person: Any) -> None:
+    person.choose_small(iterations=MANY, checkpoint_interval=MANY, snapshot_interval=MANY)
+    person.press("start")
+    person.wait_for_step(2)
+    # At once: what is being written at the same moment would keep the folder from being emptied.
+    shutil.rmtree(person.path.rename(person.path.with_name("deleted")), ignore_errors=True)
+    person.wait_for_end()
+    assert f"The run {person.path} is gone" in person.said
+    assert person.dock.controls.start_button.text() == "Start"
+    assert person.dock.controls.start_button.isEnabled()
+    assert not person.path.exists()
+
+
+def test_long_names_do_not_make_the_dock_wider(person: Any, tmp_path: Path) -> None:
+    view = person.dock.view
+    before = view.minimumSizeHint().width()
+    assert before <= WIDTH
+    name = "a_name_that_is_far_longer_than_the_dock_is_wide_" * 3
+    scores = {"crop": {"balls": {name: 0.5}}}
+    score = Score(1, name, 0.5, 0.1, scores, "Threshold", 1.0)
+    history = RunHistory(name, LossHistory([1], [0.5]), ScoreHistory([score]))
+    view.curves.set_present(history)
+    view.curves.set_others({"other": history})
+    view.setHome(tmp_path / name)
+    view.log.add([name])
+    view.layout().activate()
+    assert view.minimumSizeHint().width() == before
+
+
+def test_the_log_and_the_activity_dock_show_the_run(person: Any) -> None:
+    def bars() -> list[str]:
+        return [bar.desc.rstrip(": ") for bar in progress._all_instances]
+
+    person.choose_small(iterations=MANY)
+    person.press("start")
+    person.wait_for_step(1)
+    assert bars() == [person.path.name]
+    person.wait(lambda: "Training" in person.dock.log.text)
+    person.press("stop")
+    person.wait_for_end()
+    assert bars() == []
+    assert (person.path / "log.txt").read_text().strip() == person.dock.log.text
+    before = person.dock.log.text
+    person.dock.folder.new_button.click()
+    person.settle()
+    assert person.dock.log.text == ""
+    person.dock.folder.setPath(person.path.with_name("balls_1"))
+    person.settle()
+    assert person.dock.log.text == before
+
+
+def test_a_run_is_validated_as_it_goes_and_on_request(person: Any) -> None:
+    dock = person.dock
+    person.viewer.layers["labels"].data = np.tile(person.viewer.layers["labels"].data, (2, 1, 1))
+    person.viewer.layers["raw"].data = np.tile(person.viewer.layers["raw"].data, (2, 1, 1))
+    table = dock.data.table
+    table.table.setCurrentCell(0, 0)
+    table._change_selected(replace(table.tableRows()[0], block="60:80,:,:"))
+    person.choose_small(iterations=MANY)
+    person.enter(dock.trainer.parts["validation"], interval=4)
+    person.press("start")
+    person.wait(lambda: len(dock.plot.scores) >= 1)
+    assert dock.plot.scores.values("loss")[0][0] == 4
+    person.press("validate")
+    person.wait(lambda: any(at % 4 for at in dock.plot.scores.values("loss")[0]))
+    person.press("stop")
+    person.wait_for_end()
+    assert [one.iteration for one in RunFolder.open(person.path).scores()] == list(
+        dock.plot.scores.values("loss")[0]
+    )

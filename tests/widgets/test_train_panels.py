@@ -11,7 +11,7 @@ import pytest
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array
-from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.run_folder import RunFolder, Statistic
 from napari_dacapo_tasks.training.devices import Device
 from napari_dacapo_tasks.widgets import device_combo, run_folder_panel
 from napari_dacapo_tasks.widgets.architecture_panel import ArchitecturePanel
@@ -237,16 +237,30 @@ def test_the_proposal_follows_the_task_until_a_person_chooses(
     assert folder.path() == home / "three_1"
 
 
+def test_new_folders_are_proposed_in_the_home_that_was_chosen(
+    folder: RunFolderPanel, home: Path, tmp_path: Path
+) -> None:
+    assert folder.home == home
+    folder.setHome(tmp_path / "elsewhere")
+    assert folder.path() == tmp_path / "elsewhere" / "run_1"
+    folder.setPath(tmp_path / "mine")
+    folder.setHome(None)
+    assert folder.path() == tmp_path / "mine"
+    folder.new_button.click()
+    assert folder.path() == home / "run_1"
+
+
 def test_a_run_in_the_folder_is_found(
     qtbot: Any, folder: RunFolderPanel, make_run: Callable[..., RunFolder]
 ) -> None:
     run = make_run()
-    run.append_statistics(1, 0.5, 0.1)
+    run.append_statistics(Statistic(1, 0.5, 0.1))
     folder.setPath(run.path)
     settle(qtbot, folder)
     assert folder.found.run.config == run.config
     assert folder.found.iteration is None
-    assert [one.loss for one in folder.found.statistics] == [0.5]
+    assert folder.found.history.losses.losses.tolist() == [0.5]
+    assert not folder.found.is_training
     folder.setPath(run.path.parent)
     settle(qtbot, folder)
     assert folder.found is None
@@ -278,7 +292,7 @@ def test_a_tilde_is_the_home_folder(folder: RunFolderPanel) -> None:
     [
         (State.IDLE, {"start"}),
         (State.PREPARING, {"stop"}),
-        (State.TRAINING, {"pause", "stop", "snapshot"}),
+        (State.TRAINING, {"pause", "stop", "snapshot", "validate"}),
         (State.PAUSED, {"pause", "stop"}),
         (State.STOPPING, set()),
     ],
@@ -287,9 +301,23 @@ def test_each_state_has_its_buttons(qtbot: Any, state: State, usable: set[str]) 
     controls = RunControls()
     qtbot.addWidget(controls)
     controls.setState(state)
-    names = ("start", "pause", "stop", "snapshot")
+    names = ("start", "pause", "stop", "snapshot", "validate")
     enabled = {name for name in names if getattr(controls, f"{name}_button").isEnabled()}
     assert enabled == usable
+    assert controls.apart_box.isEnabled() == (state is State.IDLE)
+    controls.setApart(True)  # another process knows no pause
+    assert not controls.pause_button.isEnabled()
+
+
+def test_a_validation_is_shown_until_the_next_step(qtbot: Any) -> None:
+    controls = RunControls()
+    qtbot.addWidget(controls)
+    controls.showRun(100, 400, "on CPU")
+    controls.setState(State.TRAINING)
+    controls.showValidating(0.25)
+    qtbot.waitUntil(lambda: controls.text == "Validating: 25%")
+    controls.step(101, 0.5)
+    qtbot.waitUntil(lambda: controls.text == "2 iterations/s, 2 min left")
 
 
 def test_steps_are_shown_a_few_times_a_second(qtbot: Any) -> None:

@@ -18,8 +18,9 @@ from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.pictures import draw
 from napari_dacapo_tasks.widgets.result_layers import Anchor
+from napari_dacapo_tasks.widgets.seen_snapshot import SeenSnapshot
 from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
-from napari_dacapo_tasks.widgets.train_work import SeenSnapshot, go_on
+from napari_dacapo_tasks.widgets.train_work import go_on
 
 VOXEL = (40, 8, 8)
 BEGIN = (80, 16, 24)

@@ -63,7 +63,7 @@ def test_the_whole_pass(viewer, qtbot, balls):
     enter(form, "input_shape", (24, 24, 24))
     for name in ("num_fmaps", "fmaps_out"):
         enter(form, name, 4)
-    enter(train.trainer.form, "iterations", 30)
+    enter(train.trainer.form, "iterations", 80)
     enter(train.trainer.form, "learning_rate", 1e-2)
     qtbot.waitUntil(train.controls.start_button.isEnabled, timeout=60_000)
     train.controls.start_button.click()
@@ -81,14 +81,14 @@ def test_the_whole_pass(viewer, qtbot, balls):
 
     run = RunFolder.open(train.folder.path())
     losses = [one.loss for one in run.statistics()]
-    assert len(losses) == 30
-    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), "something was learned"
+    assert len(losses) == 80
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10]), "something was learned"
     assert run.config.task.scale_factor == 8.0
     assert run.config.data.labels.channels[0].labels == (1, 3)
 
-    enter(train.trainer.form, "iterations", 33)
+    enter(train.trainer.form, "iterations", 83)
     assert train.controls.start_button.text() == "Continue"
     train.controls.start_button.click()
-    qtbot.waitUntil(lambda: len(run.statistics()) == 33, timeout=120_000)
+    qtbot.waitUntil(lambda: len(run.statistics()) == 83, timeout=120_000)
     qtbot.waitUntil(lambda: train.state is State.IDLE, timeout=60_000)
-    assert [one.iteration for one in run.statistics()] == list(range(1, 34))
+    assert [one.iteration for one in run.statistics()] == list(range(1, 84))

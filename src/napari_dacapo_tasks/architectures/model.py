@@ -78,7 +78,7 @@ class Model(nn.Module):
             If the architecture is a `CNNectomeUNet` and the shape does not fit.
         """
         shape = (1, self.num_in_channels, *input_shape)
-        with _in_eval_mode(self.chain), torch.no_grad():
+        with in_eval_mode(self.chain), torch.no_grad():
             try:
                 out = _without_data(self.chain, shape)
             except (NotImplementedError, RuntimeError):
@@ -87,16 +87,24 @@ class Model(nn.Module):
                 out = self.chain(torch.zeros(shape, device=parameter.device)).shape
         return out[1], Coordinate(out[2:])
 
-    def place(self, device: torch.device | str) -> Self:
+    def place(self, device: torch.device | str, channels_last: bool = False) -> Self:
         """Move to a device, with the weights laid out as its convolutions are fastest.
 
         On the CPU channels come last in memory: a step of training takes about a quarter less
         time, at the same numbers within rounding. The layout stays when weights are loaded.
+
+        Parameters
+        ----------
+        device
+            Where to.
+        channels_last
+            Let channels come last in memory on CUDA, too.
         """
         dims = len(self.input_shape)
         last = {2: torch.channels_last, 3: torch.channels_last_3d}
-        on_cpu = torch.device(device).type == "cpu" and dims in last
-        layout = last[dims] if on_cpu else torch.contiguous_format
+        kind = torch.device(device).type
+        comes_last = dims in last and (kind == "cpu" or (kind == "cuda" and channels_last))
+        layout = last[dims] if comes_last else torch.contiguous_format
         self.to(device)
         for parameter in self.parameters():
             if parameter.dim() == dims + 2:
@@ -145,7 +153,7 @@ def _without_data(module: nn.Module, shape: Sequence[int]) -> torch.Size:
 
 
 @contextmanager
-def _in_eval_mode(module: nn.Module) -> Iterator[None]:
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
     """Switch to eval mode and back, each part to the mode that it had."""
     training = [part for part in module.modules() if part.training]
     module.eval()

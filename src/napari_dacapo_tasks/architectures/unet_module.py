@@ -50,6 +50,12 @@ class CNNectomeUNetModule(nn.Module):
         self.unet = nn.Sequential(unet, *finer) if finer else unet
         initialise(self)
 
+    @property
+    def encoder(self) -> nn.Module:
+        """The way down, the deepest level included."""
+        unet = self.unet[0] if isinstance(self.unet, nn.Sequential) else self.unet
+        return cast(UNet, unet).l_conv
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, fmaps_in, *shape)`` to ``(batch, fmaps_out, *shape - context)``.
 

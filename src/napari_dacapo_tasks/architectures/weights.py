@@ -62,23 +62,39 @@ def load_weights(model: Model, source: Source, new_head: bool = False) -> list[s
     return left
 
 
-def check_weights(model: Model, path: str | PathLike[str], new_head: bool = False) -> Weights:
+def weights_to_predict(content: Mapping[str, Any], described: str = "The checkpoint") -> Weights:
+    """Give the weights of a checkpoint's content that predict: their average, if it has one.
+
+    Training keeps the average beside the weights that it goes on with: ``ema`` and ``model``.
+    """
+    average = content.get("ema")
+    return _weights_of({"model": average} if average else content, described)
+
+
+def check_weights(
+    model: Model, source: Source, new_head: bool = False, described: str = "The checkpoint"
+) -> Weights:
     """Refuse what `load_weights` would refuse, without loading.
 
     Parameters
     ----------
     model
         It may be on the meta device, since only shapes are looked at.
-    path, new_head
+    source, new_head
         As in `load_weights`.
+    described
+        What the content is, where it is no file, as the begin of a sentence.
 
     Returns
     -------
     dict of str to Tensor
-        All weights of the file.
+        All weights of the source.
     """
-    found = _read_weights(path)
-    _fitted(model, found, _described(path), new_head)
+    if isinstance(source, Mapping):
+        found = _weights_of(source, described)
+    else:
+        described, found = _described(source), _read_weights(source)
+    _fitted(model, found, described, new_head)
     return found
 
 

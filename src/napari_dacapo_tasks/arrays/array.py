@@ -11,6 +11,7 @@ import numpy as np
 from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
+from napari_dacapo_tasks.arrays.window import window_of
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import NANOMETRE, WorldUnit
 
@@ -133,8 +134,8 @@ class Array:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        """Type of the values, in the byte order of this machine."""
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype).newbyteorder("=")
         return dtype
 
     @property
@@ -156,6 +157,8 @@ class Array:
             Where the region reaches outside of the array.
         """
         values = np.asarray(self.data[self._slices(roi)])
+        if not values.dtype.isnative:  # as in many TIFF files; compiled loops and torch refuse it
+            values = values.astype(self.dtype)
         if CHANNEL in self.data_axes:
             kept = [name for name in self.data_axes if name != TIME]
             values = np.moveaxis(values, kept.index(CHANNEL), 0)
@@ -201,6 +204,29 @@ class Array:
         moved = copy(self)
         moved._roi = Roi(Coordinate(begin), self._roi.shape)
         return moved
+
+    def window(self, roi: Roi) -> Self:
+        """Give the whole voxels of a region as an array of its own; nothing is read or copied."""
+        size, origin = self.voxel_size, self._roi.begin
+        low = [
+            min(max(0, -((o - b) // v)), n)
+            for b, o, v, n in zip(roi.begin, origin, size, self.shape, strict=True)
+        ]
+        high = [
+            max(a, min((e - o) // v, n))
+            for a, e, o, v, n in zip(low, roi.end, origin, size, self.shape, strict=True)
+        ]
+        space = iter(zip(low, high, strict=True))
+        bounds = tuple(
+            (0, n) if name in (CHANNEL, TIME) else next(space)
+            for name, n in zip(self.data_axes, self.data.shape, strict=True)
+        )
+        seen = copy(self)
+        seen.data = window_of(self.data, bounds)
+        seen._roi = Roi(
+            origin + Coordinate(low) * size, (Coordinate(high) - Coordinate(low)) * size
+        )
+        return seen
 
     def describe(self) -> str:
         """Say shape and voxel size, as ``"128 x 128 x 128 voxels of 8 x 8 x 8 nm"``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,26 @@ class GroundTruth:
         """The region where something can be known."""
         return self._known_roi
 
+    def within(self, roi: Roi) -> GroundTruth:
+        """Give the same ground truth known in a region only.
+
+        Labels around the region can still be read, as what targets inside of it depend on.
+
+        Raises
+        ------
+        DataError
+            Where nothing can be known in the region.
+        """
+        kept = self._known_roi.intersect(roi)
+        if kept.empty:
+            raise DataError(
+                f"The region {roi} lies outside of the known ground truth, which covers "
+                f"{self._known_roi} ({self.labels.unit.name}): choose another region."
+            )
+        limited = copy(self)
+        limited._known_roi = kept
+        return limited
+
     def read(self, roi: Roi) -> tuple[NumpyArray, NumpyArray]:
         """Read the channels and the mask of a region.
 
@@ -158,13 +179,16 @@ class GroundTruth:
         return NumpyArray.from_np_array(values, roi, self.labels.voxel_size, axes, self.labels.unit)
 
     def _known(self, roi: Roi, labels: NDArray[Any]) -> NDArray[np.uint8]:
-        known = np.ones(labels.shape, np.uint8)
-        if self.mask is not None:
-            known[:] = 0
-            inside = self._placed(known, self.labels.axes, roi)
-            shared = roi.intersect(self._known_roi)
+        shared = roi.intersect(self._known_roi)
+        if shared == roi and self.mask is None:
+            known = np.ones(labels.shape, np.uint8)
+        else:
+            known = np.zeros(labels.shape, np.uint8)
             if not shared.empty:
-                inside[shared] = self.mask[shared] != 0
+                inside = self._placed(known, self.labels.axes, roi)
+                inside[shared] = (
+                    np.ones(1, np.uint8) if self.mask is None else self.mask[shared] != 0
+                )
         if self.config.zero_is_unlabelled:
             known &= labels != 0
         if self.config.ignore_label is not None:

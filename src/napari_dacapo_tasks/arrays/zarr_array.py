@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import zarr
 
 from napari_dacapo_tasks.arrays.array import CHANNEL, TIME, Array
+from napari_dacapo_tasks.arrays.funlib_attributes import Metadata, funlib_metadata
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import place
 
@@ -51,21 +51,6 @@ class ZarrArray(Array):
             unit=grid.unit,
             attrs={"path": str(path)},
         )
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """Axes of an array, and scale, position and unit of the spatial ones among them."""
-
-    axes: tuple[str, ...]
-    scale: tuple[float, ...]
-    translate: tuple[float, ...]
-    units: tuple[str, ...]
-
-    @property
-    def space(self) -> tuple[str, ...]:
-        """Names of the spatial axes."""
-        return tuple(name for name in self.axes if name not in (CHANNEL, TIME))
 
 
 def arrays_in(path: str | Path) -> Iterator[tuple[str, ZarrArray]]:
@@ -125,7 +110,7 @@ def _metadata_of_array(path: Path, array: zarr.Array[Any]) -> Metadata:
             for dataset in multiscale["datasets"]:
                 if dataset["path"] == path.name:
                     return _ome_metadata(multiscale, dataset)
-    return _funlib_metadata(path, dict(array.attrs), array.ndim)
+    return funlib_metadata(path, dict(array.attrs), array.ndim)
 
 
 def _multiscales(attrs: Any) -> list[dict[str, Any]]:
@@ -157,44 +142,3 @@ def _ome_metadata(multiscale: Mapping[str, Any], dataset: Mapping[str, Any]) -> 
         translate=tuple(float(translate[i]) for i in space),
         units=tuple(str(axes[i].get("unit", "") or "") for i in space),
     )
-
-
-def _funlib_metadata(path: Path, attrs: Mapping[str, Any], ndim: int) -> Metadata:
-    """Read what funlib, gunpowder and DaCapo write: in nanometres where no unit is named."""
-    transform = attrs.get("transform") or {}
-    sizes = attrs.get("voxel_size", attrs.get("resolution", transform.get("scale")))
-    begin = attrs.get("offset", transform.get("translate"))
-    names = attrs.get("axis_names", attrs.get("axes", transform.get("axes")))
-    units: Any = attrs.get("units", transform.get("units", "nm" if sizes is not None else ""))
-    space_dims = ndim if sizes is None else len(sizes)
-    if names is None:
-        names = [*[CHANNEL] * (ndim - space_dims), *"zyx"[-space_dims:]]
-    axes = tuple(str(name).rstrip("^") for name in names)
-    axes = tuple({"channel": CHANNEL, "channels": CHANNEL, "time": TIME}.get(a, a) for a in axes)
-    space = [i for i, name in enumerate(axes) if name not in (CHANNEL, TIME)]
-    if len(axes) != ndim or ndim - space_dims > 1:
-        raise DataError(
-            f"{path} has {ndim} axes, but its attributes tell of {len(axes)} axes and "
-            f"{space_dims} voxel sizes: correct its voxel_size and axis_names."
-        )
-    return Metadata(
-        axes=axes,
-        scale=_of_space(sizes, space, ndim, 1.0),
-        translate=_of_space(begin, space, ndim, 0.0),
-        units=tuple(
-            [units] * len(space) if isinstance(units, str) else _spatial(units, space, ndim)
-        ),
-    )
-
-
-def _of_space(
-    values: Sequence[float] | None, space: list[int], ndim: int, default: float
-) -> tuple[float, ...]:
-    if values is None:
-        return (default,) * len(space)
-    return tuple(float(value) for value in _spatial(values, space, ndim))
-
-
-def _spatial(values: Sequence[Any], space: list[int], ndim: int) -> list[Any]:
-    """Take the spatial ones of values given for every axis or for the spatial axes only."""
-    return [values[i] for i in space] if len(values) == ndim else list(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -125,51 +126,37 @@ def affinity_weights(
     DataError
         For counts of another number of channels.
     """
-    dims = target.ndim - 1
-    begin = (0,) * dims if begin is None else begin
-    assert len(target) == len(neighborhood), "one offset for each channel"
-    assert known.ndim == dims, "known has other axes than the target"
-    assert all(
-        0 <= start <= there - length
-        for start, length, there in zip(begin, target.shape[1:], known.shape, strict=True)
-    ), "the target is not inside of known"
+    pairs = _Pairs.of(target, known, neighborhood, begin)
     weights = np.empty(target.shape, np.float32) if out is None else out
     assert weights.shape == target.shape, "out has another shape"
     assert weights.dtype == np.float32, "out is not float32"
     assert weights.flags.c_contiguous, "out is not contiguous"
-    before = counts_before(moving_counts, len(neighborhood), _NUM_CLASSES)
-    from napari_dacapo_tasks.numerics.affinity_loops import count, weigh
+    from napari_dacapo_tasks.numerics.affinity_loops import weigh
 
-    joined, made = _as_volume(target, dims), _as_volume(weights, dims)
-    flags = _as_volume(_as_flags(known), dims)
-    z, y, x = _in_volume(begin)
-    offsets = [_in_volume(offset) for offset in neighborhood]
-    blocks = slices(joined.shape[1], math.prod(joined.shape[1:]), _BLOCK_VOXELS)
-
-    def count_block(planes: slice) -> NDArray[np.int64]:
-        numbers = [
-            count(_as_flags(channel[planes]), flags, z + planes.start, y, x, *offset)
-            for channel, offset in zip(joined, offsets, strict=True)
-        ]
-        return np.array(numbers, np.int64)
-
-    numbers = sum(map_in_threads(count_block, blocks), np.zeros((len(offsets), 2), np.int64))
-    counts = [
-        _counts_after(earlier, int(known_pairs), int(joined_pairs))
-        for earlier, (known_pairs, joined_pairs) in zip(before, numbers, strict=True)
-    ]
+    counts = pairs.counted(moving_counts)
     class_weights = [weights_of(each, clipmin, clipmax) for each in counts]
+    made = _as_volume(weights, target.ndim - 1)
 
     def weigh_block(planes: slice) -> None:
-        place = z + planes.start, y, x
         for channel, offset, (apart, together), out_channel in zip(
-            joined, offsets, class_weights, made, strict=True
+            pairs.joined, pairs.offsets, class_weights, made, strict=True
         ):
-            pairs = _as_flags(channel[planes])
-            weigh(pairs, flags, *place, *offset, apart, together, out_channel[planes])
+            flags = _as_flags(channel[planes])
+            place = pairs.place(planes)
+            weigh(flags, pairs.known, *place, *offset, apart, together, out_channel[planes])
 
-    map_in_threads(weigh_block, blocks)
+    map_in_threads(weigh_block, pairs.blocks)
     return weights, counts
+
+
+def count_affinities(
+    target: NDArray[Any],
+    known: NDArray[Any],
+    neighborhood: Sequence[Sequence[int]],
+    begin: Sequence[int] | None = None,
+) -> ClassCounts:
+    """Count joined and separate pairs: the counts of `affinity_weights`, without the weights."""
+    return _Pairs.of(target, known, neighborhood, begin).counted(None)
 
 
 def warm_up() -> None:
@@ -179,6 +166,70 @@ def warm_up() -> None:
     """
     labels = np.ones((2, 2), np.uint8)
     affinity_weights(affinities(labels, [(0, 1)]), labels, [(0, 1)])
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Affinities and what is known, as the loops take them, and the blocks of a thread."""
+
+    joined: NDArray[Any]
+    known: NDArray[np.uint8]
+    begin: tuple[int, int, int]
+    offsets: list[tuple[int, int, int]]
+    blocks: list[slice]
+
+    @classmethod
+    def of(
+        cls,
+        target: NDArray[Any],
+        known: NDArray[Any],
+        neighborhood: Sequence[Sequence[int]],
+        begin: Sequence[int] | None,
+    ) -> _Pairs:
+        """Take arguments of `affinity_weights`."""
+        dims = target.ndim - 1
+        begin = (0,) * dims if begin is None else begin
+        assert len(target) == len(neighborhood), "one offset for each channel"
+        assert known.ndim == dims, "known has other axes than the target"
+        assert all(
+            0 <= start <= there - length
+            for start, length, there in zip(begin, target.shape[1:], known.shape, strict=True)
+        ), "the target is not inside of known"
+        joined = _as_volume(target, dims)
+        return cls(
+            joined,
+            _as_volume(_as_flags(known), dims),
+            _in_volume(begin),
+            [_in_volume(offset) for offset in neighborhood],
+            slices(joined.shape[1], math.prod(joined.shape[1:]), _BLOCK_VOXELS),
+        )
+
+    def place(self, planes: slice) -> tuple[int, int, int]:
+        """Give where in ``known`` a block begins."""
+        z, y, x = self.begin
+        return z + planes.start, y, x
+
+    def counted(
+        self, moving_counts: Sequence[Mapping[int, tuple[float, float]]] | None
+    ) -> ClassCounts:
+        """Count known and joined pairs of each channel, after those of earlier calls."""
+        from napari_dacapo_tasks.numerics.affinity_loops import count
+
+        before = counts_before(moving_counts, len(self.offsets), _NUM_CLASSES)
+
+        def count_block(planes: slice) -> NDArray[np.int64]:
+            numbers = [
+                count(_as_flags(channel[planes]), self.known, *self.place(planes), *offset)
+                for channel, offset in zip(self.joined, self.offsets, strict=True)
+            ]
+            return np.array(numbers, np.int64)
+
+        none = np.zeros((len(self.offsets), 2), np.int64)
+        numbers = sum(map_in_threads(count_block, self.blocks), none)
+        return [
+            _counts_after(earlier, int(known_pairs), int(joined_pairs))
+            for earlier, (known_pairs, joined_pairs) in zip(before, numbers, strict=True)
+        ]
 
 
 def _as_volume(values: NDArray[Any], dims: int) -> NDArray[Any]:

@@ -106,6 +106,40 @@ def counts_before(
     return moving_counts
 
 
+def counts_after(before: Any, alone: Any) -> Any:
+    """Add the counts of one sample to those of all before.
+
+    Parameters
+    ----------
+    before
+        Counts, or tuples or lists of counts; None where nothing was counted.
+    alone
+        What a call gave for the sample with no counts before it.
+    """
+    if before is None or alone is None:
+        return alone
+    if isinstance(alone, dict):
+        return {
+            class_id: (before[class_id][0] + num, before[class_id][1] + den - 1)
+            for class_id, (num, den) in alone.items()  # den has started at 1
+        }
+    parts = [counts_after(*pair) for pair in zip(before, alone, strict=True)]
+    return tuple(parts) if isinstance(alone, tuple) else parts
+
+
+def anything_counted(counts: Any) -> bool:
+    """Say whether counts of a sample alone have any voxel, and so its weight is not 0 everywhere.
+
+    Parameters
+    ----------
+    counts
+        As for `counts_after`. None, of a task that counts nothing, has voxels.
+    """
+    if isinstance(counts, dict):
+        return any(den > 1 for _, den in counts.values())  # den has started at 1
+    return counts is None or any(anything_counted(part) for part in counts if part is not None)
+
+
 def weights_of(
     counts: Mapping[int, tuple[float, float]], clipmin: float, clipmax: float
 ) -> NDArray[np.float32]:

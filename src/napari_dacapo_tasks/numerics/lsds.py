@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from napari_dacapo_tasks.numerics.labels import (
     require_no_negative,
     require_voxel_size,
 )
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
 from napari_dacapo_tasks.numerics.threads import available_cores, map_in_threads, slices
 
 Floats = NDArray[np.float32]
@@ -114,6 +116,60 @@ def local_shape_descriptors(
     # Without a sign, as no id is negative: whether ids are the same is all that counts.
     _describe(volume.view(f"u{volume.itemsize}"), grid, background_as_object, made)
     return result
+
+
+def descriptor_names(axes: Sequence[str]) -> dict[str, list[str]]:
+    """Name the descriptors in their order, by what they describe."""
+    pairs = [one + other for one, other in combinations(axes, 2)]
+    parts = {"LSD offset": axes, "LSD variance": axes, "LSD correlation": pairs}
+    named = {kind: [f"{kind} {part}" for part in of] for kind, of in parts.items()}
+    return {**named, "LSD mass": ["LSD mass"]}
+
+
+def turned_descriptors(
+    descriptors: Floats,
+    symmetry: Symmetry,
+    inside: NDArray[np.bool_] | None = None,
+    *,
+    out: Floats | None = None,
+) -> Floats:
+    """Let descriptors whose voxels were turned point where the labels now extend.
+
+    Offsets and variances change places with their axes, offsets also their sign where an axis
+    runs backwards, and correlations theirs where one of their two axes does.
+
+    Parameters
+    ----------
+    descriptors
+        What `local_shape_descriptors` made of labels before they were turned, each channel turned
+        by itself. Sigma is the same along all axes, and so is what it divides.
+    inside
+        Where there are objects, turned, too; None where the background is one.
+    out
+        Where to put the result: float32, of the shape of ``descriptors``.
+    """
+    dims = len(symmetry.order)
+    pairs = list(combinations(range(dims), 2))
+    assert len(descriptors) == 2 * dims + len(pairs) + 1, "other descriptors than of these axes"
+    mirrored = symmetry.mirrored
+    sources = [
+        *symmetry.order,
+        *(dims + axis for axis in symmetry.order),
+        *(
+            2 * dims + pairs.index((min(a, b), max(a, b)))
+            for a, b in ((symmetry.order[i], symmetry.order[j]) for i, j in pairs)
+        ),
+        len(descriptors) - 1,
+    ]
+    flipped = [*mirrored, *(False,) * dims, *(mirrored[i] != mirrored[j] for i, j in pairs), False]
+    turned = np.empty(descriptors.shape, np.float32) if out is None else out
+    for channel, source, flip in zip(turned, sources, flipped, strict=True):
+        if flip:
+            # 1 minus the value in objects, and 0 in the background still.
+            np.subtract(1 if inside is None else inside, descriptors[source], out=channel)
+        else:
+            channel[...] = descriptors[source]
+    return turned
 
 
 def warm_up() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = TypeVar("Value", bound=np.generic)
+Length = TypeVar("Length")
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,13 @@ class Symmetry:
         """Turn the last axes of an array, as a view; axes before them stay."""
         before = values.ndim - len(self.order)
         turned = values.transpose(*range(before), *(before + axis for axis in self.order))
-        steps = [slice(None, None, -1 if back else 1) for back in self.mirrored]
-        found: NDArray[Value] = turned[(Ellipsis, *steps)]
+        index: tuple[Any, ...] = tuple(slice(None, None, -1 if b else 1) for b in self.mirrored)
+        found: NDArray[Value] = turned[(..., *index)]
         return found
+
+    def lengths(self, of: Sequence[Length]) -> tuple[Length, ...]:
+        """Give what belongs to each axis, such as its length, in the order of the result."""
+        return tuple(of[axis] for axis in self.order)
 
     def vector(self, steps: Sequence[Any]) -> tuple[Any, ...]:
         """Give where a vector of the array points in the result.

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from napari_dacapo_tasks.arrays import LabelsConfig
+
+Use = Literal["train", "validate", "off"]
+
+
+def parsed_block(text: str) -> tuple[slice, ...]:
+    """Read a block such as ``120:160,:,:``; raises ValueError where it is none."""
+    found = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", part)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is no block: write a range of voxels for each axis, as in 120:160,:,:"
+            )
+        found.append(slice(*(None if end is None else int(end) for end in match.groups())))
+    return tuple(found)
+
+
+def _readable_block(text: str | None) -> str | None:
+    if text is not None:
+        parsed_block(text)
+    return text
 
 
 class CropConfig(BaseModel):
@@ -27,7 +49,7 @@ class CropConfig(BaseModel):
         description="Path of an array that is nonzero where the labels are known; left out, they "
         "are known everywhere.",
     )
-    use: Literal["train", "validate", "off"] = Field(
+    use: Use = Field(
         default="train", title="Use", description="Whether it trains, validates or is left out."
     )
     share: float = Field(
@@ -36,12 +58,17 @@ class CropConfig(BaseModel):
         title="Share",
         description="How many of the samples come from here, beside the shares of the others.",
     )
-    validation_block: str | None = Field(
+    validation_block: Annotated[str | None, AfterValidator(_readable_block)] = Field(
         default=None,
         title="Validation block",
         description="Part of the ground truth that validates instead of training, in its voxels, "
-        "such as 120:160,:,: for the sections from 120 on. What the network sees of it in "
-        "training is left out, too.",
+        "such as 120:160,:,: for 40 sections from 120 on. A band around it, as wide as the network "
+        "looks beyond its output, is left out of training, too.",
+    )
+    name: str = Field(
+        default="",
+        title="Name",
+        description="What this crop is called in messages and scores. Left out: its number.",
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import prod
+from collections.abc import Sequence
 from typing import Any
 
 from funlib.geometry import Coordinate, Roi
@@ -11,10 +10,9 @@ from funlib.geometry import Coordinate, Roi
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, GroundTruth, common_roi
 from napari_dacapo_tasks.errors import ConfigError, DataError
-from napari_dacapo_tasks.runs.crops import CropGrid, scan
-from napari_dacapo_tasks.runs.data import together
+from napari_dacapo_tasks.runs.crops import CropGrid
+from napari_dacapo_tasks.runs.rows import together
 from napari_dacapo_tasks.tasks import TaskConfig
-from napari_dacapo_tasks.tasks.task import LABELS
 
 TRIED_VOXELS = 16
 """Edge of the piece of ground truth on which a task is tried, if its offsets are not longer."""
@@ -49,7 +47,7 @@ def propose_architecture(raw: Array, ground_truth: GroundTruth, device: str = ""
     # The network may look at raw data all around the ground truth, if its output still fits in.
     for shape in (raw.shape, shared.shape / raw.voxel_size):
         proposed = propose_for_raw(raw, shape, device)
-        if not _grid(proposed, raw, ground_truth).empty:
+        if not crop_grid(proposed, raw, ground_truth).empty:
             break
     return proposed
 
@@ -79,6 +77,35 @@ def check_fit(
         Where voxel sizes differ, raw data and ground truth do not overlap, or the task cannot
         use the ground truth.
     """
+    check_parts(task, architecture, raw, ground_truth)
+    grid = crop_grid(architecture, raw, ground_truth)
+    if grid.empty:
+        raise ConfigError(_too_small(architecture, raw, ground_truth, grid))
+    return grid
+
+
+def check_validation(
+    task: TaskConfig, architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth
+) -> None:
+    """Check that a network can answer somewhere in ground truth that validates; as `check_fit`."""
+    check_parts(task, architecture, raw, ground_truth)
+    if not answered(architecture, raw, ground_truth).empty:
+        return
+    known = ground_truth.roi.shape / ground_truth.labels.voxel_size
+    smallest, _ = architecture.nearest_valid_shapes([1] * raw.dims)
+    beyond = [-(-n // 2) for n in architecture.context]
+    raise ConfigError(
+        f"The network cannot answer for any of these {by(known)} voxels that are to validate: it "
+        f"takes raw data of at least {by(smallest)} voxels and looks {by(beyond)} voxels beyond "
+        f"what it answers for, and the raw data has {by(raw.shape)}; choose a larger volume, or a "
+        "network that sees less."
+    )
+
+
+def check_parts(
+    task: TaskConfig, architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth
+) -> None:
+    """Check all that `check_fit` does, but for where the network fits in."""
     labels = ground_truth.labels
     say = raw.unit.describe
     if raw.dims != architecture.dims:
@@ -101,10 +128,6 @@ def check_fit(
     if answered == raw.voxel_size:
         common_roi(raw, labels, first_name="The raw data", second_name="the ground truth")
     _check_task(task, ground_truth)
-    grid = _grid(architecture, raw, ground_truth)
-    if grid.empty:
-        raise ConfigError(_too_small(architecture, raw, ground_truth, grid))
-    return grid
 
 
 def _check_task(task: TaskConfig, ground_truth: GroundTruth) -> None:
@@ -123,52 +146,26 @@ def _check_task(task: TaskConfig, ground_truth: GroundTruth) -> None:
     predictor.create_target(gt)
 
 
-def check_content(ground_truth: GroundTruth, region: Roi) -> Iterator[float]:
-    """Look through the ground truth that training can reach.
+def answered(architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth) -> Roi:
+    """Give the part of ground truth for which a network can answer, in tiles of any size.
 
-    Yields
-    ------
-    float
-        Share that is done.
-
-    Raises
-    ------
-    DataError
-        For negative labels, and where nothing is known, or there is no object in what is.
+    It is empty where there is none.
     """
-    known = objects = False
-    size = prod(region.shape)
-    done = 0
-    for block in scan(ground_truth, region):
-        known |= block.known
-        objects |= block.objects
-        done += prod(block.roi.shape)
-        yield done / size
-    if not known:
-        raise DataError(
-            "Nothing is known in the ground truth where the network could learn from it: the "
-            "mask and the labels that stand for unknown leave no voxel."
-        )
-    if not objects:
-        channels = ground_truth.config.channels
-        chosen = any(channel.labels or channel.name != LABELS for channel in channels)
-        names = ", ".join(channel.name for channel in channels)
-        raise DataError(
-            f"The ground truth holds no object{f' of {names}' if chosen else ''} where the "
-            "network could learn from it: paint or load some"
-            f"{', or correct the label ids of the channels' if chosen else ''}."
-        )
+    shape, _ = architecture.nearest_valid_shapes(raw.shape)
+    grid = _grid_of(architecture, shape, raw, raw.roi)
+    if grid.empty:
+        return Roi(ground_truth.roi.begin, ground_truth.roi.shape * 0)
+    return grid.reachable.intersect(ground_truth.roi)
 
 
-def _grid(architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth) -> CropGrid:
-    shape = architecture.input_shape
-    return CropGrid.of(
-        raw,
-        ground_truth.roi,
-        shape,
-        architecture.compute_output_shape(shape),
-        architecture.scale(raw.voxel_size),
-    )
+def crop_grid(architecture: CNNectomeUNet, raw: Array, ground_truth: GroundTruth) -> CropGrid:
+    """Lay a network's training input over its data."""
+    return _grid_of(architecture, architecture.input_shape, raw, ground_truth.roi)
+
+
+def _grid_of(architecture: CNNectomeUNet, shape: Sequence[int], raw: Array, known: Roi) -> CropGrid:
+    answers = architecture.compute_output_shape(shape)
+    return CropGrid.of(raw, known, shape, answers, architecture.scale(raw.voxel_size))
 
 
 def _too_small(
@@ -176,19 +173,20 @@ def _too_small(
 ) -> str:
     wanted = architecture.input_shape
     sentence = (
-        f"The network's input of {_by(wanted)} voxels is larger than the data allows: the raw data "
-        f"has {_by(raw.shape)} voxels and the known ground truth "
-        f"{_by(ground_truth.roi.shape / ground_truth.labels.voxel_size)}"
+        f"The network's input of {by(wanted)} voxels is larger than the data allows: the raw data "
+        f"has {by(raw.shape)} voxels and the known ground truth "
+        f"{by(ground_truth.roi.shape / ground_truth.labels.voxel_size)}"
     )
     room = grid.largest_input
     fitting, _ = architecture.nearest_valid_shapes(room)
     if all(size <= most for size, most in zip(fitting, room, strict=True)):
         return f"{sentence}; the largest input_shape that fits is {tuple(fitting)}."
     return (
-        f"{sentence}, and this network needs an input of at least {_by(fitting)}: choose fewer "
+        f"{sentence}, and this network needs an input of at least {by(fitting)}: choose fewer "
         'downsample_factors or padding "same".'
     )
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def by(shape: Sequence[int]) -> str:
+    """Say a shape, as ``"24 x 24 x 24"``."""
     return " x ".join(str(size) for size in shape)

@@ -20,21 +20,26 @@ SAMPLE_EDGE = {1: 2**15, 2: 256, 3: 32}
 SAMPLE_BLOCKS = 64
 """Blocks that are looked at: some two million voxels tell the percentiles of any volume."""
 
+LEAST_BLOCKS = 8
+"""Blocks of each of many volumes, which may be more in all."""
 
-def measure_range(raw: Array) -> tuple[float, float]:
-    """Find the values that a network shall see as -1 and 1.
+
+def measure_range(*raws: Array) -> tuple[float, float]:
+    """Find the values that a network shall see as -1 and 1, for all raw data of a run together.
 
     uint8 keeps its full range, so that runs on different volumes see the same; for other types
-    it is the 0.5 to 99.5 percentile of blocks all over the volume.
+    it is the 0.5 to 99.5 percentile of blocks all over the volumes, of each as many.
 
     Raises
     ------
     DataError
         Where the values are no real numbers, not finite, or all the same.
     """
-    if raw.dtype.kind not in "biuf":
-        raise DataError(f"The raw data holds values of type {raw.dtype}: they must be numbers.")
-    values = _sample(raw)
+    for raw in raws:
+        if raw.dtype.kind not in "biuf":
+            raise DataError(f"The raw data holds values of type {raw.dtype}: they must be numbers.")
+    blocks = max(LEAST_BLOCKS, SAMPLE_BLOCKS // len(raws))
+    values = np.concatenate([_sample(raw, blocks).ravel() for raw in raws])
     check_finite(values)
     low, high = float(values.min()), float(values.max())
     if low == high:
@@ -42,7 +47,7 @@ def measure_range(raw: Array) -> tuple[float, float]:
             f"All the raw data is {low:g}, so there is nothing to learn from: choose another "
             "layer or file."
         )
-    if raw.dtype == np.uint8:
+    if all(raw.dtype == np.uint8 for raw in raws):
         return 0.0, 255.0
     inner_low, inner_high = (float(v) for v in np.percentile(values, PERCENTILES))
     # Where nearly all is one value, such as padding, the percentiles fall together.
@@ -69,15 +74,15 @@ def check_finite(values: NDArray[Any]) -> None:
         )
 
 
-def _sample(raw: Array) -> NDArray[Any]:
-    """Read blocks all over the array, or all of it where it is small."""
+def _sample(raw: Array, count: int) -> NDArray[Any]:
+    """Read blocks all over the array, or all of it where it is no more than they are."""
     edge = Coordinate(min(SAMPLE_EDGE[raw.dims], n) for n in raw.shape)
     room = [n - e + 1 for n, e in zip(raw.shape, edge, strict=True)]
-    if np.prod(raw.shape) <= SAMPLE_BLOCKS * np.prod(edge):
+    if np.prod(raw.shape) <= count * np.prod(edge):
         values = raw[raw.roi]
     else:
         random = np.random.default_rng(0)
-        begins = [Coordinate(random.integers(room)) for _ in range(SAMPLE_BLOCKS)]
+        begins = [Coordinate(random.integers(room)) for _ in range(count)]
         size = raw.voxel_size
         blocks = [raw[Roi(raw.roi.begin + begin * size, edge * size)] for begin in begins]
         values = np.stack(blocks)

@@ -25,16 +25,39 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _take(handle: int) -> bool:
+def is_locked(path: Path) -> bool:
+    """Say whether somebody holds the lock of a file; the file is not made.
+
+    It is taken for a moment to find out, together with others who look at the same time, so
+    whoever wants to keep it should try again shortly before giving up.
+
+    Raises
+    ------
+    OSError
+        Where the file is there and cannot be opened.
+    """
+    writes = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY  # a run of others, to look at
+    try:
+        handle = os.open(path, writes)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _take(handle, shared=True)
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, shared: bool = False) -> bool:
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # it knows no sharing
         else:
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in HELD_BY_OTHERS
     return True

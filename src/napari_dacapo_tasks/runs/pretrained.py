@@ -18,22 +18,24 @@ WEIGHTS = "pretrained.pt"
 def first_weights(task: TaskConfig, architecture: CNNectomeUNet) -> Weights | None:
     """Read the weights that a network begins with, None for a task without.
 
+    They may be those of a run folder or of a checkpoint; see `open_start`.
+
     Raises
     ------
     DataError
         Where their file cannot be read, is damaged or holds more than tensors and plain values.
+    RunError
+        Where they are those of a run that has none yet, or of a folder that is no run.
     ConfigError
         Where they are those of another network.
     """
     if not isinstance(task, PretrainedTaskConfig):
         return None
-    import torch
+    from napari_dacapo_tasks.runs.warm_start import open_start  # it knows runs, and runs this
 
-    from napari_dacapo_tasks.architectures.weights import check_weights
-
-    with torch.device("meta"):  # shapes only: no memory, and no random numbers
-        model = task.task_type(task).predictor.create_model(architecture)
-    return check_weights(model, task.weights, task.new_head)
+    start = open_start(task.weights)
+    start.check(task, architecture, task.new_head)
+    return start.weights
 
 
 def keep_weights(weights: Weights, folder: Path) -> None:

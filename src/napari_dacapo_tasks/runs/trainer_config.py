@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -57,6 +58,7 @@ class OptimizerConfig(BaseModel):
     )
     clip_norm: float | None = Field(
         default=None,
+        examples=[1.0],
         gt=0,
         title="Clip gradients at",
         description="Largest norm of the gradient; longer ones are shortened, so that a bad crop "
@@ -64,6 +66,7 @@ class OptimizerConfig(BaseModel):
     )
     ema_decay: float | None = Field(
         default=None,
+        examples=[0.999],
         ge=0.5,
         lt=1,
         title="Average of weights",
@@ -97,6 +100,7 @@ class ValidationConfig(BaseModel):
     )
     patience: int | None = Field(
         default=None,
+        examples=[10],
         ge=1,
         title="Stop early after",
         description="Validations in a row without a better score after which training stops. Left "
@@ -135,6 +139,7 @@ class ExecutionConfig(BaseModel):
     )
     workers: int | None = Field(
         default=None,
+        examples=[2],
         ge=0,
         le=64,
         title="Workers",
@@ -152,6 +157,15 @@ class TrainerConfig(BaseModel):
     """How a run is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Checkpoints and snapshots": (
+            "checkpoint_interval",
+            "checkpoints_kept",
+            "snapshot_interval",
+        ),
+    }
+    """Fields of the form that stand together, by heading; the others come first."""
 
     iterations: int = Field(
         default=2000,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
+import numpy as np
+
 from napari_dacapo_tasks.arrays.numpy_array import SPACE
 
 Offset = tuple[int, ...]
@@ -34,6 +36,15 @@ def offset_name(offset: Sequence[int]) -> str:
     axes = SPACE[-len(offset) :]
     steps = [f"{axis}{step:+d}" for axis, step in zip(axes, offset, strict=True) if step != 0]
     return " ".join(steps) or "0"
+
+
+def nearest_by_axis(neighborhood: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Index of the shortest offset along each axis, of those that go most along that axis."""
+    lengths = np.abs(neighborhood)
+    along = lengths.argmax(axis=1)
+    by_length = np.argsort((lengths**2).sum(axis=1), kind="stable")
+    found = {int(along[index]): int(index) for index in reversed(by_length)}
+    return tuple(found[axis] for axis in sorted(found))
 
 
 def flaw(neighborhood: Sequence[Sequence[int]]) -> str | None:

@@ -91,8 +91,9 @@ class PretrainedTaskConfig(TaskConfig):
     )
     weights: str = Field(
         title="Weights",
-        description="Checkpoint to begin with: a file of DaCapo or of a run of this program, "
-        "trained with the same architecture. Only numbers are read from it.",
+        description="What to begin with: the folder of a run, of which it is the best checkpoint, "
+        "or a checkpoint of DaCapo or of a run, trained with the same architecture. Only numbers "
+        "are read from it.",
         json_schema_extra={EDITOR: "file"},
     )
     new_head: bool = Field(

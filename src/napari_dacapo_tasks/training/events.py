@@ -11,10 +11,14 @@ from napari_dacapo_tasks.runs.scores import Score
 
 
 class Request(Enum):
-    """What can be sent into `train` in answer to an event; it is done after the present step."""
+    """What can be sent into `train` in answer to an event; it is done after the present step.
+
+    `STOP` saves and ends with `Stopped`, in all processes of a training at the same step.
+    """
 
     SNAPSHOT = "snapshot"
     VALIDATE = "validate"
+    STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,14 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class Finished:
-    """All steps are done, and the last checkpoint is saved."""
+    """All steps are done, or no better score is to be expected; the last checkpoint is saved."""
+
+    iteration: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Somebody asked for it, a checkpoint is saved, and nothing more comes."""
 
     iteration: int
 
@@ -138,5 +149,13 @@ class Notice:
 
 
 TrainingEvent = (
-    Started | Stepped | Snapshot | Validating | Validated | CheckpointSaved | Finished | Notice
+    Started
+    | Stepped
+    | Snapshot
+    | Validating
+    | Validated
+    | CheckpointSaved
+    | Finished
+    | Stopped
+    | Notice
 )

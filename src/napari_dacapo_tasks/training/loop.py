@@ -2,92 +2,195 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 
-import torch
-
-from napari_dacapo_tasks.errors import DeviceError, RunError, UserError
+from napari_dacapo_tasks.arrays import Array
+from napari_dacapo_tasks.errors import DeviceError, NonFiniteLossError, RunError, UserError
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.training.devices import Device, resolve_device
-from napari_dacapo_tasks.training.events import Finished, Notice, Request, TrainingEvent
+from napari_dacapo_tasks.training.events import (
+    Finished,
+    Notice,
+    Request,
+    Started,
+    Stepped,
+    Stopped,
+    TrainingEvent,
+    Validated,
+    Validating,
+)
+from napari_dacapo_tasks.training.memory import MEMORY_ERRORS, free_memory, is_out_of_memory
 from napari_dacapo_tasks.training.trainer import Trainer, where_it_goes_on
+from napari_dacapo_tasks.training.world import World
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate", "not enough memory", "ALLOC_FAILED")
-"""What errors say of which the type says nothing: those of the CPU, MPS, cuDNN and cuBLAS."""
+OF_ALL = (Started, Stepped, Finished, Stopped)
+"""Events of every process; the others are those of the main one."""
+
+Events = Generator[TrainingEvent, None, None]
 
 
-def train(run: RunFolder) -> Generator[TrainingEvent, Request | None, None]:
+def train(
+    run: RunFolder,
+    *,
+    world: World | None = None,
+    in_memory: Mapping[str, Array] | None = None,
+) -> Generator[TrainingEvent, Request | None, None]:
     """Train a run from its latest checkpoint on, or from the start, to its last iteration.
 
     To stop, close the generator: that saves a checkpoint. Whoever goes on later gets the same
-    weights as if nobody had stopped (on the CPU bit for bit).
+    weights as if nobody had stopped (on the CPU bit for bit). Where several processes train
+    together, send `Request.STOP` instead, to any of them: all then end at the same step.
 
     Parameters
     ----------
     run
-        Its ``run.yaml`` says what to do, its folder takes everything that comes of it.
+        Its ``run.yaml`` says what to do, its folder takes everything that comes of it. Other
+        programs ask for a snapshot, a validation or the end by `RunFolder.request`.
+    world
+        The processes that train the run together, this one alone by default. Only the main one
+        writes, and tells more than `Stepped` and how it ends.
+    in_memory
+        Arrays by their paths in the config, which are used instead of the files there.
 
     Yields
     ------
     TrainingEvent
         `Started`, then a `Stepped` for each iteration, with a `Snapshot` before the first one,
-        at every interval and when asked for, and a `CheckpointSaved` at every interval and at
-        the end; `Notice` now and then; `Finished` when all iterations are done.
+        at every interval and when asked for, `Validating` and `Validated` likewise, and a
+        `CheckpointSaved` at every interval, at the end and for the best scores; `Notice` now and
+        then; `Finished` when all iterations are done, or `Stopped` when somebody asked for it.
 
     Raises
     ------
     DeviceError
         Where the device is not there, or runs out of memory.
     NonFiniteLossError
-        Where the loss is NaN or infinite. The last checkpoint is from before that.
+        Where the loss is NaN or infinite again after training went back to the last good state,
+        and on from there at half the rate.
     RunError
         Where the run is being trained already, or its folder cannot be read or written.
     DataError, ConfigError
         Where data, task and network do not fit together.
     """
-    config = run.config.trainer
-    with run.training(), _logged(run), _memory_of_device(run) as device:
-        trainer = Trainer(run, device)
+    world = world or World.alone()
+    wishes: set[Request] = set()
+    with ExitStack() as held:
+        if world.is_main:
+            held.enter_context(run.training())
+            held.enter_context(_logged(run))
+        device = held.enter_context(_memory_of_device(run, world))
+        trainer = Trainer(run, device, world, in_memory)
+        course = _course(trainer, wishes)
         try:
-            run.log(f"Training from iteration {trainer.iteration} on {device.label}")
-            wanted = (yield trainer.started()) is Request.SNAPSHOT
-            for text in trainer.notices():
-                wanted |= (yield Notice(text)) is Request.SNAPSHOT
-            wanted |= trainer.iteration < config.iterations  # a first look
-            while True:
-                if wanted or trainer.snapshot_is_due():
-                    wanted = (yield trainer.snapshot()) is Request.SNAPSHOT
-                if trainer.checkpoint_is_due():
-                    wanted |= (yield trainer.save()) is Request.SNAPSHOT
-                if trainer.iteration >= config.iterations:
-                    break
-                wanted |= (yield trainer.step()) is Request.SNAPSHOT
-            run.log(f"Finished at iteration {trainer.iteration}")
-            yield Finished(trainer.iteration)
+            with closing(course):
+                for event in course:
+                    if world.is_main:
+                        _log(run, event)
+                    elif not isinstance(event, OF_ALL):
+                        continue
+                    wish = yield event
+                    if wish is not None:
+                        wishes.add(wish)
         except GeneratorExit:
-            if not trainer.saved:
-                trainer.save()
-            run.log(f"Stopped at iteration {trainer.iteration}")
+            if world.is_main:
+                if not trainer.saved:
+                    trainer.save()
+                _log(run, Stopped(trainer.iteration))
             raise
         finally:
             trainer.let_go()
 
 
+def _course(trainer: Trainer, wishes: set[Request]) -> Events:
+    """Go through all steps; what is wished for is done after the present one."""
+    yield trainer.started()
+    if trainer.world.is_main:
+        yield from map(Notice, trainer.first_notices())
+    if not trainer.is_done:
+        wishes.add(Request.SNAPSHOT)  # a first look
+    while True:
+        try:
+            if (yield from _between_steps(trainer, wishes)):
+                return
+            yield trainer.step()
+            if trainer.world.is_main:
+                yield from map(Notice, trainer.notices())
+            continue
+        except NonFiniteLossError:
+            if not trainer.may_go_back:
+                raise
+        yield trainer.go_back()
+
+
+def _between_steps(trainer: Trainer, wishes: set[Request]) -> Generator[TrainingEvent, None, bool]:
+    """Do what is due or wished for, and say whether that was the end."""
+    is_main = trainer.world.is_main
+    wished = _agreed(trainer, wishes)
+    if Request.VALIDATE in wished:
+        trainer.check_weights()
+    if is_main and Request.SNAPSHOT in wished:
+        yield trainer.snapshot()
+    if is_main and Request.VALIDATE in wished:
+        yield from _validated(trainer, wishes)
+        yield from map(Notice, trainer.notices())
+    # Only a validation, or a run that stopped early before, can have come to its end by it.
+    early = None
+    if wished:
+        early = trainer.standing.no_longer_better(trainer.iteration)
+        early, stops = trainer.world.gather((early, Request.STOP in wishes))[0]
+        wished |= {Request.STOP} if stops else set()
+    ends = trainer.is_done or early is not None or Request.STOP in wished
+    if ends or trainer.checkpoint_is_due():
+        trainer.check_weights()
+        if is_main and not trainer.saved:
+            yield trainer.save()
+    if not ends:
+        return False
+    if early is not None:
+        yield Notice(early)
+    if Request.STOP in wished and early is None and not trainer.is_done:
+        yield Stopped(trainer.iteration)
+    else:
+        yield Finished(trainer.iteration)
+    return True
+
+
+def _validated(trainer: Trainer, wishes: set[Request]) -> Events:
+    """Validate; where somebody asks for the end meanwhile, that is left for when it goes on."""
+    with closing(trainer.validate()) as events:
+        for event in events:
+            yield event
+            if isinstance(event, Validating):
+                wishes |= {Request(name) for name in trainer.run.requested()}
+                if Request.STOP in wishes:
+                    return
+
+
+def _agreed(trainer: Trainer, wishes: set[Request]) -> set[Request]:
+    """Give what is to be done now, the same in all processes, and forget the wishes."""
+    wanted = set(wishes)
+    wishes.clear()
+    if trainer.world.is_main:
+        wanted |= {Request(name) for name in trainer.run.requested()}
+        if trainer.snapshot_is_due():
+            wanted.add(Request.SNAPSHOT)
+        if trainer.validation_is_due():
+            wanted.add(Request.VALIDATE)
+    return set().union(*trainer.world.gather(wanted))
+
+
 @contextmanager
-def _memory_of_device(run: RunFolder) -> Iterator[Device]:
+def _memory_of_device(run: RunFolder, world: World) -> Iterator[Device]:
     """Give the device of a run, take its memory back, and say when there was too little."""
-    device = resolve_device(run.config.trainer.device)
+    device = resolve_device(world.device(run.config.trainer.device))
     try:
         yield device
-    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    except MEMORY_ERRORS as error:
+        if not is_out_of_memory(error):
             raise
-        # The frames that the error came through would keep their tensors as long as it is shown.
-        traceback.clear_frames(error.__traceback__)
-        gc.collect()
+        free_memory(device.name, error)
         architecture = run.config.architecture
         shape = " x ".join(str(n) for n in architecture.input_shape)
         raise DeviceError(
@@ -96,17 +199,24 @@ def _memory_of_device(run: RunFolder) -> Iterator[Device]:
             f"of feature maps (now {architecture.num_fmaps}); {where_it_goes_on(run)}."
         ) from error
     finally:
-        if device.name.startswith("cuda"):
-            torch.cuda.empty_cache()
-        elif device.name == "mps":
-            torch.mps.empty_cache()
+        free_memory(device.name)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Tell out-of-memory from other errors, since most come as a bare RuntimeError."""
-    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
-        return True
-    return any(said in str(error) for said in OUT_OF_MEMORY)
+def _log(run: RunFolder, event: TrainingEvent) -> None:
+    """Write what a person may want to read later into the log of the run."""
+    match event:
+        case Started():
+            run.log(f"Training from iteration {event.iteration} on {event.device}")
+        case Notice():
+            run.log(event.text)
+        case Validated():
+            best = ", the best so far" if event.is_best else ""
+            score = event.score
+            run.log(f"Iteration {event.iteration}: {score.criterion} {score.value:.4g}{best}")
+        case Finished():
+            run.log(f"Finished at iteration {event.iteration}")
+        case Stopped():
+            run.log(f"Stopped at iteration {event.iteration}")
 
 
 @contextmanager

@@ -153,6 +153,7 @@ class Demo:
         self.viewer.open_sample(PLUGIN, "cells-3d")
         _, self.task_dock = self._dock("Task")
         _, self.train_dock = self._dock("Train")
+        self.train_dock.forget()
 
     def preview(self, layer: str = "organelles", labels: LabelsConfig = LABELS) -> None:
         """Choose ground truth and channels, and wait for the preview of the whole volume."""

@@ -67,10 +67,14 @@ class DeviceCombo(QWidget):
         """Give the name of the chosen device, such as ``cuda:0``; empty while none is known."""
         return str(self._box.currentData() or "")
 
+    def device(self) -> Device | None:
+        """Give the chosen device; None where this machine does not have it, or none is known."""
+        return next((one for one in self._devices if one.name == self.value()), None)
+
     @property
     def available(self) -> bool:
         """Whether this machine has the chosen device."""
-        return self.value() in [device.name for device in self._devices]
+        return self.device() is not None
 
     def setValue(self, name: str) -> None:
         """Choose a device by its name; ``auto`` is the first."""

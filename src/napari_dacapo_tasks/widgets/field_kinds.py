@@ -70,12 +70,13 @@ def editor_for(field: FieldInfo, *, slider: bool = False) -> FieldEditor:
         elif kind is int:
             within = _within(field)
             editor = NumberEditor(IntSpinBox(within))
-            # What is first seen of a number that may be None.
             editor.setValue(int(not within(0)))
         elif slider:
             editor = SliderEditor(FloatSpinBox(_within(field)))
         else:
             editor = NumberEditor(FloatSpinBox(_within(field)))
+        if optional and field.examples:
+            editor.setValue(field.examples[0])  # what is first seen of a number that may be None
         return OptionalEditor(editor) if optional else editor
     if get_origin(kind) in (list, tuple):
         depth, item = _depth(kind)

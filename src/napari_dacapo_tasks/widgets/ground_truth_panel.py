@@ -38,10 +38,10 @@ class GroundTruthPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self.labels_combo = LayerCombo(
-            viewer, (Labels, Image), accept=_can_be_labels, none_text="choose a layer"
+            viewer, (Labels, Image), accept=can_be_labels, none_text="choose a layer"
         )
         self.mask_combo = LayerCombo(
-            viewer, (Labels, Image), accept=_can_be_labels, none_text="none"
+            viewer, (Labels, Image), accept=can_be_labels, none_text="none"
         )
         self.channels = ChannelsTable()
         self.channels.setValue(config)
@@ -94,7 +94,8 @@ class GroundTruthPanel(QWidget):
             self.labels_combo.set_layer(layer)
 
 
-def _can_be_labels(layer: Layer) -> bool:
+def can_be_labels(layer: Layer) -> bool:
+    """Say whether a layer holds whole numbers, and was not made here."""
     if is_result(layer) or (isinstance(layer, Image) and layer.rgb):
         return False
     return np.dtype(layer.dtype).kind in "biu"

@@ -6,7 +6,15 @@ from collections import deque
 from enum import Enum
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 REFRESH_MILLISECONDS = 150
 
@@ -66,8 +74,10 @@ class RunControls(QWidget):
 
     Signals
     -------
-    start(), pause(), resume(), stop(), snapshot()
+    start(), pause(), resume(), stop(), snapshot(), validate()
         A person asks for it.
+    apartChosen(bool)
+        Whether to train in a process of its own.
     """
 
     start = Signal()
@@ -75,11 +85,15 @@ class RunControls(QWidget):
     resume = Signal()
     stop = Signal()
     snapshot = Signal()
+    validate = Signal()
+    apartChosen = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = State.IDLE
         self._ready = True
+        self._apart = False
+        self._validating: float | None = None
         self._iteration = self._iterations = 0
         self._pace = Pace()
         self._about = ""
@@ -90,6 +104,13 @@ class RunControls(QWidget):
         self.stop_button.setToolTip("Save a checkpoint and end; the run can go on later")
         self.snapshot_button = QPushButton("Snapshot")
         self.snapshot_button.setToolTip("Show what the network predicts now")
+        self.validate_button = QPushButton("Validate")
+        self.validate_button.setToolTip("Score the network now, on the crops that are kept for it")
+        self.apart_box = QCheckBox("In a process of its own")
+        self.apart_box.setToolTip(
+            "Train in a program of its own: napari may be closed, and finds the run again when it "
+            "is opened"
+        )
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
         self._line = QLabel()
@@ -97,16 +118,17 @@ class RunControls(QWidget):
 
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (
-            self.start_button,
-            self.pause_button,
-            self.stop_button,
-            self.snapshot_button,
-        ):
+        for button in (self.start_button, self.pause_button, self.stop_button):
             buttons.addWidget(button, 1)
+        more = QHBoxLayout()
+        more.setSpacing(4)
+        more.addWidget(self.apart_box, 1)
+        more.addWidget(self.snapshot_button)
+        more.addWidget(self.validate_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
+        layout.addLayout(more)
         layout.addWidget(self.bar)
         layout.addWidget(self._line)
 
@@ -114,11 +136,18 @@ class RunControls(QWidget):
         self.pause_button.clicked.connect(self._on_pause)
         self.stop_button.clicked.connect(self.stop)
         self.snapshot_button.clicked.connect(self.snapshot)
+        self.validate_button.clicked.connect(self.validate)
+        self.apart_box.toggled.connect(self.apartChosen)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REFRESH_MILLISECONDS)
         self._timer.timeout.connect(self._refresh)
         self.setState(State.IDLE)
+
+    @property
+    def state(self) -> State:
+        """What goes on."""
+        return self._state
 
     @property
     def text(self) -> str:
@@ -130,6 +159,11 @@ class RunControls(QWidget):
         self._state = state
         self._update_buttons()
         self._refresh()
+
+    def setApart(self, apart: bool) -> None:
+        """Say whether the run that goes on has a process of its own, which knows no pause."""
+        self._apart = apart
+        self._update_buttons()
 
     def setReady(self, ready: bool, goes_on: bool) -> None:
         """Say whether a run can be started, and whether it is one that goes on."""
@@ -152,12 +186,21 @@ class RunControls(QWidget):
         """Show how far a run is, with something to say about it."""
         self._iteration, self._iterations, self._about = iteration, iterations, about
         self._pace = Pace()
+        self._validating = None
         self._refresh()
+
+    def showValidating(self, share: float | None) -> None:
+        """Show how far a validation is; None when it is over."""
+        self._validating = share
+        self._refresh_soon()
 
     def step(self, iteration: int, seconds: float) -> None:
         """Take note of a step; it is shown soon."""
-        self._iteration = iteration
+        self._iteration, self._validating = iteration, None
         self._pace.add(seconds)
+        self._refresh_soon()
+
+    def _refresh_soon(self) -> None:
         if not self._timer.isActive():
             self._timer.start()
 
@@ -167,10 +210,12 @@ class RunControls(QWidget):
     def _update_buttons(self) -> None:
         state = self._state
         self.start_button.setEnabled(state is State.IDLE and self._ready)
-        self.pause_button.setEnabled(state in (State.TRAINING, State.PAUSED))
+        self.pause_button.setEnabled(state in (State.TRAINING, State.PAUSED) and not self._apart)
         self.pause_button.setText("Resume" if state is State.PAUSED else "Pause")
         self.stop_button.setEnabled(state in (State.PREPARING, State.TRAINING, State.PAUSED))
-        self.snapshot_button.setEnabled(state is State.TRAINING)
+        for button in (self.snapshot_button, self.validate_button):
+            button.setEnabled(state is State.TRAINING)
+        self.apart_box.setEnabled(state is State.IDLE)
 
     def _refresh(self) -> None:
         if self._state is not State.PREPARING:
@@ -178,6 +223,10 @@ class RunControls(QWidget):
             self.bar.setFormat("%v of %m iterations" if self._iterations else "")
             self.bar.setValue(min(self._iteration, self.bar.maximum()))
         left = self._iterations - self._iteration
+        if self._state is State.TRAINING and self._validating is not None:
+            self._line.setText(f"Validating: {self._validating:.0%}")
+            self._line.show()
+            return
         said = {
             State.IDLE: self._about,
             State.PREPARING: "Preparing…",

@@ -7,13 +7,22 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
-from qtpy.QtWidgets import QWidget as QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from napari_dacapo_tasks.widgets.train_work import FoundRun, look_into
+from napari_dacapo_tasks.widgets.run_events import FoundRun
+from napari_dacapo_tasks.widgets.run_reading import look_into
 from napari_dacapo_tasks.widgets.workers import Job
 
 RUNS_HOME = Path("~/napari-dacapo-runs")
+"""Where runs are kept unless a person chooses another place."""
 
 UNNAMED = "run"
 """Name of folders until there is a task."""
@@ -45,6 +54,7 @@ class RunFolderPanel(QWidget):
         self.busy = False
         """Whether the folder is still to be looked into."""
         self._name = UNNAMED
+        self._home: Path | None = None
         self._chosen = False
         self.line = QLineEdit()
         self.line.setToolTip(
@@ -90,6 +100,18 @@ class RunFolderPanel(QWidget):
         self.line.setText(str(path))
         self.look()
 
+    @property
+    def home(self) -> Path:
+        """Folder in which new ones are proposed."""
+        return (self._home or RUNS_HOME).expanduser()
+
+    def setHome(self, home: Path | None) -> None:
+        """Propose new folders elsewhere; None for the usual place."""
+        if home != self._home:
+            self._home = home
+            if not self._chosen:
+                self.propose_anew()
+
     def setName(self, name: str) -> None:
         """Name what new folders are called after; one that a person chose stays."""
         if name != self._name:
@@ -100,7 +122,7 @@ class RunFolderPanel(QWidget):
     def propose_anew(self) -> None:
         """Put the next free folder in place of what is there."""
         self._chosen = False
-        self.line.setText(str(free_folder(self._name)))
+        self.line.setText(str(free_folder(self._name, self.home)))
         self.look()
 
     def showTraining(self) -> None:
@@ -140,7 +162,8 @@ class RunFolderPanel(QWidget):
             # What is there was used or chosen: another task does not take its place.
             self._chosen = True
             total = found.run.config.trainer.iterations
-            self._say(f"Holds a run of {found.iteration or 0} of {total} iterations.")
+            training = ", and is being trained" if found.is_training else ""
+            self._say(f"Holds a run of {found.iteration or 0} of {total} iterations{training}.")
         elif path is not None and path.is_dir() and any(path.iterdir()):
             self._say("Is not empty and holds no run: choose another.")
         else:
@@ -164,10 +187,11 @@ class RunFolderPanel(QWidget):
         self._said.setText(text)
 
 
-def free_folder(name: str) -> Path:
-    """Give the first numbered folder that does not exist yet."""
+def free_folder(name: str, home: Path | None = None) -> Path:
+    """Give the first numbered folder that does not exist yet, by default in the usual place."""
     plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or UNNAMED
+    home = RUNS_HOME.expanduser() if home is None else home
     number = 1
-    while (folder := RUNS_HOME.expanduser() / f"{plain}_{number}").exists():
+    while (folder := home / f"{plain}_{number}").exists():
         number += 1
     return folder

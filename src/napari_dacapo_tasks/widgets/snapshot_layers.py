@@ -13,7 +13,7 @@ from napari_dacapo_tasks.widgets.channel_layers import ChannelLayers
 from napari_dacapo_tasks.widgets.colormaps import Range, target_look, weight_look
 from napari_dacapo_tasks.widgets.layer_parts import Part
 from napari_dacapo_tasks.widgets.result_layers import Anchor
-from napari_dacapo_tasks.widgets.train_work import SeenSnapshot
+from napari_dacapo_tasks.widgets.seen_snapshot import SeenSnapshot
 
 SUFFIX = "(snapshot)"
 

@@ -3,73 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import napari.viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from napari_dacapo_tasks.architectures import CNNectomeUNet
-from napari_dacapo_tasks.errors import ConfigError, DeviceError, RunError, UserError
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.runs.run_list import RunState
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
-from napari_dacapo_tasks.training.events import Notice as TrainingNotice
-from napari_dacapo_tasks.training.events import Request, Started, Stepped, TrainingEvent
-from napari_dacapo_tasks.widgets.architecture_panel import ArchitecturePanel
-from napari_dacapo_tasks.widgets.closing import EndOnClose
-from napari_dacapo_tasks.widgets.loss_plot import LossPlot
-from napari_dacapo_tasks.widgets.notices import Notice
-from napari_dacapo_tasks.widgets.result_layers import Anchor
-from napari_dacapo_tasks.widgets.run_controls import RunControls, State
-from napari_dacapo_tasks.widgets.run_folder_panel import RunFolderPanel
-from napari_dacapo_tasks.widgets.section import Section, scrolled
-from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
-from napari_dacapo_tasks.widgets.train_data_panel import TrainDataPanel
-from napari_dacapo_tasks.widgets.train_work import (
-    FoundRun,
-    NewRun,
-    Opened,
-    SeenSnapshot,
-    Work,
-    go_on,
-    make_and_train,
+from napari_dacapo_tasks.training.events import (
+    Notice,
+    Request,
+    Started,
+    Stepped,
+    Validated,
+    Validating,
 )
-from napari_dacapo_tasks.widgets.trainer_panel import TrainerPanel
-from napari_dacapo_tasks.widgets.workers import Job
+from napari_dacapo_tasks.widgets.closing import EndOnClose
+from napari_dacapo_tasks.widgets.histories import RunHistory
+from napari_dacapo_tasks.widgets.result_layers import Anchor
+from napari_dacapo_tasks.widgets.run_controller import RunController
+from napari_dacapo_tasks.widgets.run_controls import State
+from napari_dacapo_tasks.widgets.run_events import (
+    Followed,
+    FoundRun,
+    Logged,
+    Opened,
+    RunEvent,
+    SoFar,
+    Work,
+)
+from napari_dacapo_tasks.widgets.run_view import RunView
+from napari_dacapo_tasks.widgets.seen_snapshot import SeenSnapshot
+from napari_dacapo_tasks.widgets.settings import SettingsFile
+from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
+from napari_dacapo_tasks.widgets.train_forms import TrainForms
+from napari_dacapo_tasks.widgets.train_work import follow_run, go_on, make_and_train
 
 WIDTH = 360
 
 
 class TrainDock(QWidget):
-    """Puts the panels together, and goes from state to state: idle, preparing, training, ..."""
+    """Puts the panels together: what is to be trained above, the run itself below."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         # Docks get the viewer behind a proxy whose layers are other objects each time.
         self._viewer: Any = getattr(viewer, "__wrapped__", viewer)
-        self.state = State.IDLE
         self._found: FoundRun | None = None
-        self._for_new_runs: tuple[CNNectomeUNet | None, TrainerConfig | None] = (None, None)
-        self._opened = False
         self._reveal = False
         self._anchor: Anchor | None = None
+        self._starts_when_found = False
+        self._not_to_follow: Path | None = None
 
-        self.data = TrainDataPanel(self._viewer)
-        self.architecture = ArchitecturePanel()
-        self.trainer = TrainerPanel()
-        self.folder = RunFolderPanel()
-        self.notice = Notice()
-        self.controls = RunControls()
-        self.plot = LossPlot(self._viewer)
+        self.settings = SettingsFile.of_user()
+        self.forms = TrainForms(self._viewer)
+        self.data, self.architecture = self.forms.data, self.forms.architecture
+        self.trainer, self.folder = self.forms.trainer, self.forms.folder
+        self.view = RunView(self._viewer, self.settings)
+        self.notice, self.controls = self.view.notice, self.view.controls
+        self.plot, self.log, self.runs = self.view.curves, self.view.log, self.view.runs
         self.snapshots = SnapshotLayers(self._viewer, self)
-        self._job = Job(self)
-        self._end_on_close = EndOnClose(self, self._job.end)
+        self.controller = RunController(self)
+        self._end_on_close = EndOnClose(self, self._end_all)
         self._lay_out()
+        self._remembered()
         self._connect()
-        self._on_data()
         self._update()
+
+    @property
+    def state(self) -> State:
+        """What goes on."""
+        return self.controller.state
 
     def sizeHint(self) -> Any:
         """Give a width at which every label can be read."""
@@ -77,7 +85,14 @@ class TrainDock(QWidget):
         hint.setWidth(WIDTH)
         return hint
 
-    # Start, pause, stop
+    def forget(self) -> None:
+        """Begin as for a new user, and remember nothing, as a demonstration does."""
+        self.settings.forget()
+        self.trainer.setValue(TrainerConfig())
+        self.view.show_settings()
+        self._remembered()
+
+    # Start, stop, follow
 
     def start(self) -> None:
         """Train a new run, or go on with the one in the folder."""
@@ -87,88 +102,53 @@ class TrainDock(QWidget):
         except Exception as error:  # every failure is shown here
             self.notice.show_error(error)
             return
-        self._opened, self._reveal = False, True
-        self._end_on_close.watch_window()
-        self._set_state(State.PREPARING)
-        self._job.start(work)
-
-    def pause(self) -> None:
-        """Wait after the present step."""
-        self._job.pause()
-        self._set_state(State.PAUSED)
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        self._job.resume()
-        self._set_state(State.TRAINING)
-
-    def stop(self) -> None:
-        """End the run after its present step, with a checkpoint."""
-        self._set_state(State.STOPPING)
-        self._job.stop()
+        self._begin(work, self.view.apart)
 
     def ask_for_snapshot(self) -> None:
         """Show what the network predicts after the present step."""
         self._reveal = True
-        self._job.send(Request.SNAPSHOT)
+        self.controller.ask_for(Request.SNAPSHOT)
+
+    def _begin(self, work: Callable[[], Work], apart: bool) -> None:
+        self._reveal, self._not_to_follow = True, None
+        self._end_on_close.watch_window()
+        self.controller.start(work, apart)
+
+    def _follow(self, found: FoundRun) -> None:
+        """Follow a run that another process trains."""
+        self._anchor = self.forms.anchor()
+        self._begin(partial(follow_run, found.run), apart=True)
 
     def _work(self) -> Callable[[], Work]:
         """Take everything that a run needs out of the widgets; raises UserError."""
-        found = self.folder.found
+        found, apart = self.folder.found, self.view.apart
         if found is not None:
-            trainer = self._trainer()
-            done = found.iteration or 0
-            if done >= trainer.iterations:
-                raise ConfigError(
-                    f"The run has done {done} iterations: raise their number above that to go on."
-                )
-            layer, self._anchor = self.data.raw_layer(), None
-            if layer is not None:
-                with suppress(UserError):  # snapshots then take their own place
-                    self._anchor = Anchor.at_layer(layer)
-            return partial(go_on, found.run, trainer)
-        raw, task, ground_truth = self.data.raw(), self.data.task(), self.data.ground_truth()
-        architecture = self.architecture.value()
-        if architecture is None:
-            raise ConfigError(f"The network cannot be built: {self.architecture.refusal()}")
-        trainer = self._trainer()
-        path = self.folder.path()
-        if path is None:
-            raise RunError("There is no run folder: choose one for the run.")
-        self._anchor = Anchor.at_layer(self.data.raw_layer())
-        raw_path = self.data.raw_path()
-        return partial(
-            make_and_train,
-            NewRun(path, task, architecture, trainer, raw, ground_truth, raw_path),
-        )
-
-    def _trainer(self) -> TrainerConfig:
-        trainer = self.trainer.value()
-        if trainer is None:
-            raise ConfigError(f"Training cannot start: {self.trainer.refusal()}")
-        device = self.trainer.device
-        if not device.value():
-            raise DeviceError("There is no device yet: wait until they are found, or look again.")
-        if not device.available:
-            raise DeviceError(
-                f"This machine has no device {device.value()}: choose one of those that it has."
-            )
-        return trainer
+            trainer, network = self.forms.changes(found)
+            work = partial(go_on, found.run, trainer, network, apart)
+        else:
+            work = partial(make_and_train, self.forms.new_run(), apart)
+        self._anchor = self.forms.anchor()
+        return work
 
     # What comes from the run
 
-    def _on_event(self, event: float | Opened | SeenSnapshot | TrainingEvent) -> None:
+    def _on_event(self, event: RunEvent) -> None:
         match event:
             case float():
                 self.controls.showShare(event)
             case Opened():
-                self._opened = True
-                self.folder.showTraining()
+                self._on_opened(event.run)
             case Started():
                 self.controls.showRun(event.iteration, event.iterations, f"on {event.device}")
                 self.architecture.setParameters(event.parameters)
-                if self.state is State.PREPARING:
-                    self._set_state(State.TRAINING)
+            case Followed():
+                self.controls.showRun(event.iteration, event.iterations, "in its own process")
+            case SoFar():
+                self.plot.set_present(event.history)
+                if event.log is not None:
+                    self.log.set_lines(event.log)
+            case Logged():
+                self.log.add(event.lines)
             case Stepped():
                 self.plot.add(event.iteration, event.loss)
                 self.controls.step(event.iteration, event.seconds)
@@ -177,114 +157,137 @@ class TrainDock(QWidget):
                 if self._reveal:  # not each time: a person may want to look elsewhere
                     self.snapshots.reveal()
                     self._reveal = False
-            case TrainingNotice():
+            case Validating():
+                self.controls.showValidating(event.share)
+            case Validated():
+                self.plot.add_score(event.score)
+                self.controls.showValidating(None)
+            case Notice():
                 self.notice.show_info(event.text)
 
-    def _on_returned(self, run: RunFolder) -> None:
-        self.notice.show_info(f"Finished; everything lies in {run.path}.")
-        self._end()
+    def _on_opened(self, run: RunFolder) -> None:
+        if self._found is None:
+            self.log.clear()
+        self.folder.showTraining()
+        self.settings.add_recent(run.path)
+        if self.controller.apart:
+            self.settings.change(followed=str(run.path))
+        self.view.show_present(run.path)
 
-    def _on_stopped(self) -> None:
-        if self._opened:
-            self.notice.show_info("Stopped; the run is saved in its folder and can go on.")
-        else:
-            self.notice.show_info("Stopped before training began; no folder was made.")
-        self._end()
+    def _on_ended(self, said: str) -> None:
+        self.notice.show_info(said)
+        self._look_anew()
 
     def _on_failed(self, error: Exception) -> None:
+        self._not_to_follow = self.folder.path()
         self.notice.show_error(error)
-        self._end()
+        self._look_anew()
 
-    def _end(self) -> None:
-        self._set_state(State.IDLE)
+    def _look_anew(self) -> None:
         self.plot.redraw()
         self.folder.look()
+        self.runs.refresh()
 
     # What is chosen
-
-    def _on_data(self) -> None:
-        with suppress(UserError):
-            self.folder.setName(self.data.task().name)
-        if self._found is None and self.state is State.IDLE:
-            self.architecture.setData(*self.data.known())
 
     def _on_folder(self) -> None:
         self._update()
         if self.folder.busy or self.state is not State.IDLE:
             return
-        before, self._found = self._found, self.folder.found
+        self._found = self.folder.found
         if self._found is not None:
-            if before is None:
-                self._for_new_runs = (self.architecture.value(), self.trainer.value())
             self._show_found(self._found)
-        elif before is not None:
+        elif self.view.present is not None:
             self._show_new()
         self._update()
+        starts, self._starts_when_found = self._starts_when_found, False
+        if self._found is None:
+            return
+        path = self._found.run.path
+        if self._found.is_training and path != self._not_to_follow:
+            self._follow(self._found)
+        elif starts:
+            self.start()
 
     def _show_found(self, found: FoundRun) -> None:
-        config = found.run.config
-        self.data.setRun(config)
-        self.architecture.setValue(config.architecture)
-        self.trainer.setValue(config.trainer)
-        self.plot.set_losses(
-            [one.iteration for one in found.statistics], [one.loss for one in found.statistics]
-        )
-        self.controls.showRun(found.iteration or 0, config.trainer.iterations)
+        self.forms.show_found(found)
+        self.plot.set_present(found.history)
+        self.log.set_lines(found.log)
+        self.view.show_present(found.run.path)
+        self.controls.showRun(found.iteration or 0, found.run.config.trainer.iterations)
 
     def _show_new(self) -> None:
-        architecture, trainer = self._for_new_runs
-        self.notice.clear()
-        self.data.setRun(None)
-        if architecture is not None:
-            self.architecture.setValue(architecture)
-        if trainer is not None:
-            self.trainer.setValue(trainer)
-        self.architecture.setData(*self.data.known())
-        self.plot.set_losses([], [])
+        if not self.notice.is_error:  # such as that the folder was deleted
+            self.notice.clear()
+        self.forms.show_new()
+        self.plot.set_present(RunHistory())
+        self.log.clear()
+        self.view.show_present(None)
         self.controls.showRun(0, 0)
 
-    def _on_device(self, name: str) -> None:
-        if self._found is None and self.state is State.IDLE:
-            self.architecture.setDevice(name)
+    def _on_iterations(self, iterations: int) -> None:
+        if self._found is not None:
+            self.controls.showRun(self._found.iteration or 0, iterations)
 
-    def _on_trainer(self, trainer: TrainerConfig | None) -> None:
-        if self._found is not None and trainer is not None and self.state is State.IDLE:
-            self.controls.showRun(self._found.iteration or 0, trainer.iterations)
+    def _open(self, path: Path) -> None:
+        """Show a run of the list: its curves, its parameters."""
+        if self.state is State.IDLE:
+            self._not_to_follow = None
+            self.folder.setPath(path)
+            self.view.show_curves()
+        else:
+            self.notice.show_info("A run is being trained here: stop it to open another one.")
 
-    # States
+    def _go_on(self, path: Path) -> None:
+        """Open a run and start it, or follow it where it is being trained."""
+        self._starts_when_found = self.state is State.IDLE
+        self._open(path)
 
-    def _set_state(self, state: State) -> None:
-        self.state = state
+    def _on_runs(self) -> None:
+        """Find again what was left in a process of its own when napari was closed."""
+        followed = self.settings.value.followed
+        if followed is None or self.controller.apart or self._found is not None:
+            return
+        run = self.runs.runs.get(Path(followed))
+        if run is not None and run.state is RunState.TRAINING and self.state is State.IDLE:
+            self._open(run.path)
+
+    # Settings and states
+
+    def _remembered(self) -> None:
+        settings = self.settings.value
+        self.folder.setHome(Path(settings.runs_home) if settings.runs_home else None)
+        self.view.setHome(self.folder.home)
+        if settings.trainer is not None:
+            self.trainer.setValue(settings.trainer)
+
+    def _on_trainer(self, trainer: TrainerConfig) -> None:
+        self.settings.change(trainer=trainer)
+
+    def _on_home(self, home: Path) -> None:
+        self.settings.change(runs_home=str(home))
+        self.folder.setHome(home)
+        self.view.setHome(home)
+
+    def _on_state(self, state: State) -> None:
         self.controls.setState(state)
+        self.controls.setApart(self.controller.apart and state is not State.IDLE)
         self._update()
 
     def _update(self) -> None:
         """Let only that be changed which would have an effect."""
-        idle, new = self.state is State.IDLE, self._found is None
-        self.data.raw_combo.setEnabled(idle and new)
-        self.architecture.setEditable(idle and new)
-        self.trainer.setEnabled(idle)
-        self.folder.setEnabled(idle)
-        self.controls.setReady(not self.folder.busy, goes_on=not new)
+        self.forms.setIdle(self.state is State.IDLE)
+        self.controls.setReady(not self.folder.busy, goes_on=self._found is not None)
 
-    # Layout
+    def _end_all(self) -> None:
+        self.forms.end()
+        self.view.end()
+        self.controller.end()
 
     def _lay_out(self) -> None:
-        scroll = scrolled(
-            Section("Data", self.data),
-            Section("Network", self.architecture),
-            Section("Training", self.trainer),
-            Section("Run folder", self.folder),
-        )
-        below = QWidget()
-        bottom = QVBoxLayout(below)
-        bottom.setContentsMargins(8, 4, 8, 8)
-        bottom.addWidget(self.notice)
-        bottom.addWidget(self.controls)
-        bottom.addWidget(self.plot, 1)
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.setChildrenCollapsible(False)
-        for index, part in enumerate((scroll, below)):
+        for index, part in enumerate((self.forms, self.view)):
             parts.addWidget(part)
             parts.setStretchFactor(index, 1 - index)
         layout = QVBoxLayout(self)
@@ -292,18 +295,21 @@ class TrainDock(QWidget):
         layout.addWidget(parts)
 
     def _connect(self) -> None:
-        self.data.changed.connect(self._on_data)
-        self.trainer.valueChanged.connect(self._on_trainer)
-        self.trainer.device.failed.connect(self.notice.show_error)
-        self.trainer.device.valueChanged.connect(self._on_device)
+        self.forms.failed.connect(self.notice.show_error)
+        self.forms.trainerChanged.connect(self._on_trainer)
+        self.forms.iterationsChanged.connect(self._on_iterations)
         self.folder.looked.connect(self._on_folder)
-        self.folder.failed.connect(self.notice.show_error)
+        self.view.opens.connect(self._open)
+        self.view.continues.connect(self._go_on)
+        self.view.homeChosen.connect(self._on_home)
+        self.runs.looked.connect(self._on_runs)
         self.controls.start.connect(self.start)
-        self.controls.pause.connect(self.pause)
-        self.controls.resume.connect(self.resume)
-        self.controls.stop.connect(self.stop)
+        self.controls.pause.connect(self.controller.pause)
+        self.controls.resume.connect(self.controller.resume)
+        self.controls.stop.connect(self.controller.stop)
         self.controls.snapshot.connect(self.ask_for_snapshot)
-        self._job.yielded.connect(self._on_event)
-        self._job.returned.connect(self._on_returned)
-        self._job.stopped.connect(self._on_stopped)
-        self._job.failed.connect(self._on_failed)
+        self.controls.validate.connect(partial(self.controller.ask_for, Request.VALIDATE))
+        self.controller.stateChanged.connect(self._on_state)
+        self.controller.happened.connect(self._on_event)
+        self.controller.ended.connect(self._on_ended)
+        self.controller.failed.connect(self._on_failed)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import monotonic
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
-from napari_dacapo_tasks.arrays import Array, GroundTruth
-from napari_dacapo_tasks.runs.create import create_run
-from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder, Statistic
+from napari_dacapo_tasks.arrays import Array, LabelsConfig
+from napari_dacapo_tasks.runs.create import Row, create_run, raw_in_memory
+from napari_dacapo_tasks.runs.data_config import SamplingConfig
+from napari_dacapo_tasks.runs.log import LOG
+from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TaskConfig
-from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
-from napari_dacapo_tasks.training.events import Request, Snapshot, TrainingEvent
-from napari_dacapo_tasks.widgets.pictures import Picture, draw
+from napari_dacapo_tasks.training.events import Request, Snapshot, Stepped
+from napari_dacapo_tasks.widgets.own_process import follow, start_process
+from napari_dacapo_tasks.widgets.run_events import Logged, Opened, RunEvent, SoFar, Work
+from napari_dacapo_tasks.widgets.run_reading import RunReader
+from napari_dacapo_tasks.widgets.seen_snapshot import see
+from napari_dacapo_tasks.widgets.tail import Tail
+
+LOG_SECONDS = 0.5
+"""From one look at the log to the next while steps are done."""
 
 
 @dataclass(frozen=True)
@@ -26,118 +35,102 @@ class NewRun:
     task: TaskConfig
     architecture: CNNectomeUNet
     trainer: TrainerConfig
-    raw: Array
-    ground_truth: GroundTruth
-    raw_path: str | None = None
+    rows: Sequence[Row]
+    labels: LabelsConfig
+    sampling: SamplingConfig | None = None
 
 
-@dataclass(frozen=True)
-class FoundRun:
-    """A run that is in a folder already.
+def make_and_train(new: NewRun, apart: bool = False) -> Work:
+    """Make a run folder and train it; what comes before `Opened` is the share that is made.
 
-    Attributes
+    Parameters
     ----------
-    run
-        The folder.
-    iteration
-        Steps that its latest checkpoint has; None without a checkpoint.
-    statistics
-        One for each step.
+    new
+        What to make.
+    apart
+        Whether to train it in a process of its own.
     """
-
-    run: RunFolder
-    iteration: int | None
-    statistics: list[Statistic]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The run folder is there, training comes next."""
-
-    run: RunFolder
-
-
-@dataclass(frozen=True)
-class SeenSnapshot:
-    """A snapshot, and how its target and prediction are to be seen.
-
-    Attributes
-    ----------
-    snapshot
-        From training.
-    ranges
-        Lowest and highest value of each channel of target and prediction.
-    highest_weight
-        Of all channels, 1 where none weighs anything.
-    target, prediction
-        Pictures of several channels.
-    """
-
-    snapshot: Snapshot
-    ranges: list[tuple[float, float]]
-    highest_weight: float
-    target: list[Picture]
-    prediction: list[Picture]
-
-
-Work = Generator[float | Opened | SeenSnapshot | TrainingEvent, Request | None, RunFolder]
-
-
-def look_into(path: Path) -> Generator[None, None, FoundRun | None]:
-    """Read what is known of the run in a folder; give None where there is no run."""
-    yield
-    if not (path / CONFIG).is_file():
-        return None
-    run = RunFolder.open(path)
-    latest = run.latest_checkpoint()
-    return FoundRun(run, None if latest is None else int(latest.stem), run.statistics())
-
-
-def make_and_train(new: NewRun) -> Work:
-    """Make a run folder and train it; what comes before `Opened` is the share that is made."""
     run = yield from create_run(
         new.path,
         task=new.task,
         architecture=new.architecture,
         trainer=new.trainer,
-        raw=new.raw,
-        ground_truth=new.ground_truth,
-        raw_path=new.raw_path,
+        rows=new.rows,
+        labels=new.labels,
+        sampling=new.sampling,
     )
-    return (yield from _train(run))
+    if apart:
+        return (yield from _train_apart(run))
+    return (yield from _train(run, raw_in_memory(new.rows, run)))
 
 
-def go_on(run: RunFolder, trainer: TrainerConfig) -> Work:
-    """Train a run further, perhaps with other parameters of the trainer."""
-    if trainer != run.config.trainer:
-        run.save_config(run.config.model_copy(update={"trainer": trainer}))
-    return (yield from _train(run))
+def go_on(
+    run: RunFolder,
+    trainer: TrainerConfig,
+    architecture: CNNectomeUNet | None = None,
+    apart: bool = False,
+) -> Work:
+    """Train a run further, perhaps with other parameters.
+
+    Parameters
+    ----------
+    run
+        The run.
+    trainer
+        How.
+    architecture
+        The network, where there is no checkpoint yet; None for the one that it has.
+    apart
+        Whether to train it in a process of its own.
+    """
+    config = run.config.model_copy(update={"trainer": trainer})
+    if architecture is not None:
+        config = config.model_copy(update={"architecture": architecture})
+    if config != run.config:
+        run.save_config(config)
+    return (yield from (_train_apart(run) if apart else _train(run)))
 
 
-def _train(run: RunFolder) -> Work:
+def follow_run(run: RunFolder) -> Work:
+    """Follow a run that somebody trains; see `follow`."""
+    yield Opened(run)
+    return (yield from follow(run))
+
+
+def _train_apart(run: RunFolder) -> Work:
+    yield Opened(run)
+    return (yield from follow(run, start_process(run)))
+
+
+def _train(run: RunFolder, in_memory: Mapping[str, Array] | None = None) -> Work:
     from napari_dacapo_tasks.training.loop import train  # torch, which takes seconds to import
 
+    log = Tail(run.path / LOG)
+    log.read()  # what is there already has been shown
+    looked = -LOG_SECONDS
     yield Opened(run)
-    config = run.config.task
-    predictor = config.task_type(config).predictor
-    steps = train(run)
-    try:
-        event = next(steps)
+    yield SoFar(RunReader(run).history())
+    with closing(train(run, in_memory=in_memory)) as steps:
+        request: Request | None = None
         while True:
-            request = yield _seen(event, predictor) if isinstance(event, Snapshot) else event
-            event = steps.send(request)
-    except StopIteration:
-        return run
-    finally:
-        steps.close()
+            try:
+                event = steps.send(request)
+            except StopIteration:
+                break
+            except Exception:
+                yield from _logged(log)
+                raise
+            seen: RunEvent = event
+            if isinstance(event, Snapshot):
+                seen = see(event, run.config.task)
+            request = yield seen
+            if not isinstance(event, Stepped) or monotonic() - looked > LOG_SECONDS:
+                looked = monotonic()
+                request = (yield from _logged(log)) or request
+    yield from _logged(log)
+    return run
 
 
-def _seen(snapshot: Snapshot, predictor: Predictor[Any]) -> SeenSnapshot:
-    ranges, composites = predictor.target_ranges, predictor.composites
-    return SeenSnapshot(
-        snapshot,
-        ranges,
-        float(snapshot.weight.data.max(initial=0.0)) or 1.0,
-        draw(snapshot.target.data, composites, ranges),
-        draw(snapshot.prediction.data, composites, ranges),
-    )
+def _logged(log: Tail) -> Generator[RunEvent, Request | None, Request | None]:
+    lines, _ = log.read()
+    return (yield Logged(lines)) if lines else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+from napari_dacapo_tasks.tasks.losses.loss import Loss
 
 
 class AffinitiesLoss(Loss):
@@ -25,16 +25,18 @@ class AffinitiesLoss(Loss):
         self.num_affinities = num_affinities
         self.lsds_to_affs_weight_ratio = lsds_to_affs_weight_ratio
 
-    def compute(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
-        """Compare a prediction with its target; see `Loss.compute`."""
+    def terms(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the entropy of the affinities and, if there are any, squares of the descriptors."""
         at = self.num_affinities
         entropy = functional.binary_cross_entropy_with_logits(
             prediction[:, :at], target[:, :at], reduction="none"
         )
-        loss = weighted_mean(entropy, weight[:, :at])
-        if prediction.shape[1] > at:
-            squares = (prediction[:, at:].sigmoid() - target[:, at:]) ** 2
-            loss = loss + self.lsds_to_affs_weight_ratio * weighted_mean(squares, weight[:, at:])
-        return loss
+        if prediction.shape[1] == at:
+            return (entropy,)
+        squares = (prediction[:, at:].sigmoid() - target[:, at:]) ** 2
+        return entropy, self.lsds_to_affs_weight_ratio * squares
+
+    def weights(self, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the weights of the affinities and, where there are any, of the descriptors."""
+        at = self.num_affinities
+        return (weight,) if weight.shape[1] == at else (weight[:, :at], weight[:, at:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+from napari_dacapo_tasks.tasks.losses.loss import Loss
 
 
 class CrossEntropyLoss(Loss):
@@ -14,9 +14,10 @@ class CrossEntropyLoss(Loss):
     A voxel has the weight of its own class's channel, so that one without a class counts nowhere.
     """
 
-    def compute(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
-        """Compare a prediction with its target; see `Loss.compute`."""
-        entropy = functional.cross_entropy(prediction, target, reduction="none")
-        return weighted_mean(entropy, (weight * target).sum(dim=1))
+    def terms(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the entropy of each voxel, without channels."""
+        return (functional.cross_entropy(prediction, target, reduction="none"),)
+
+    def weights(self, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give each voxel the weight of its class."""
+        return ((weight * target).sum(dim=1),)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+from napari_dacapo_tasks.tasks.losses.loss import Loss
 
 
 class DummyLoss(Loss):
     """Weighted mean absolute error."""
 
-    def compute(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
-        """Compare a prediction with its target; see `Loss.compute`."""
-        return weighted_mean((prediction - target).abs(), weight)
+    def terms(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the absolute differences."""
+        return ((prediction - target).abs(),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+from napari_dacapo_tasks.tasks.losses.loss import Loss
 
 
 class HotDistanceLoss(Loss):
@@ -14,14 +14,15 @@ class HotDistanceLoss(Loss):
     The first half of the prediction are logits.
     """
 
-    def compute(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
-        """Compare a prediction with its target; see `Loss.compute`."""
+    def terms(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the entropy of the one-hot channels, and the squares of the distances."""
         assert prediction.shape[1] % 2 == 0, "as many distances as one-hot channels"
         logits, distances = prediction.chunk(2, dim=1)
         hot_target, distance_target = target.chunk(2, dim=1)
-        hot_weight, distance_weight = weight.chunk(2, dim=1)
         entropy = functional.binary_cross_entropy_with_logits(logits, hot_target, reduction="none")
-        squares = (distances - distance_target) ** 2
-        return weighted_mean(entropy, hot_weight) + weighted_mean(squares, distance_weight)
+        return entropy, (distances - distance_target) ** 2
+
+    def weights(self, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the halves."""
+        hot, distance = weight.chunk(2, dim=1)
+        return hot, distance

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from napari_dacapo_tasks.tasks.losses.loss import Loss, weighted_mean
+from napari_dacapo_tasks.tasks.losses.loss import Loss
 
 
 class MSELoss(Loss):
     """Weighted mean squared error."""
 
-    def compute(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
-        """Compare a prediction with its target; see `Loss.compute`."""
-        return weighted_mean((prediction - target) ** 2, weight)
+    def terms(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the squares of the differences."""
+        return ((prediction - target) ** 2,)

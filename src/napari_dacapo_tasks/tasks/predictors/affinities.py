@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,20 @@ from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.arrays.array_types import EmbeddingArray
 from napari_dacapo_tasks.arrays.numpy_array import SPACE
 from napari_dacapo_tasks.errors import ConfigError, DataError
-from napari_dacapo_tasks.numerics.affinities import affinities, affinity_weights
+from napari_dacapo_tasks.numerics.affinities import affinities, affinity_weights, count_affinities
 from napari_dacapo_tasks.numerics.balance import ClassCounts, balance_weights
-from napari_dacapo_tasks.numerics.lsds import local_shape_descriptors
-from napari_dacapo_tasks.tasks.neighborhoods import flaw, offset_name
+from napari_dacapo_tasks.numerics.lsds import (
+    descriptor_names,
+    local_shape_descriptors,
+    turned_descriptors,
+)
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
+from napari_dacapo_tasks.tasks.neighborhoods import flaw, nearest_by_axis, offset_name
 from napari_dacapo_tasks.tasks.predictors.predictor import (
     Composite,
     Predictor,
     Weighting,
+    known_around,
     like,
     target_of,
 )
@@ -99,11 +105,12 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
         self.lsd_weight_clipmin = lsd_weight_clipmin
         self.lsd_weight_clipmax = lsd_weight_clipmax
         self.background_as_object = background_as_object
+        self._descriptors = descriptor_names(SPACE[-self.dims :]) if lsds else {}
 
     @property
     def target_channels(self) -> list[str]:
         """The offsets, and what the descriptors describe."""
-        descriptors = [name for kind in self._descriptors().values() for name in kind]
+        descriptors = [name for kind in self._descriptors.values() for name in kind]
         return [*map(offset_name, self.neighborhood), *descriptors]
 
     @property
@@ -114,10 +121,10 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
     @property
     def composites(self) -> list[Composite]:
         """The nearest affinity along each axis, and the descriptors of one kind."""
-        nearest = self._nearest_by_axis()
+        nearest = nearest_by_axis(self.neighborhood)
         found = [Composite("nearest affinities", nearest)] if len(nearest) > 1 else []
         first = len(self.neighborhood)
-        for kind, names in self._descriptors().items():
+        for kind, names in self._descriptors.items():
             if 1 < len(names) <= MOST_COLOURS:
                 found.append(Composite(kind, tuple(range(first, first + len(names)))))
             first += len(names)
@@ -175,15 +182,45 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
         values = np.empty((self.embedding_dims, *labels.shape), np.float32)
         in_front, behind = np.split(values, [len(self.neighborhood)])
         affinities(labels, self.neighborhood, background_as_object=as_object, out=in_front)
-        local_shape_descriptors(
-            labels,
-            gt.voxel_size,
-            self.sigma(gt.voxel_size),
-            self.downsample_lsds,
-            background_as_object=as_object,
-            out=behind,
-        )
+        self._describe(labels, gt.voxel_size, behind)
         return target_of(gt, values)
+
+    @property
+    def lasting_channels(self) -> int:
+        """The descriptors, unless they depend on where their coarser grid begins."""
+        if self.downsample_lsds > 1:
+            return 0
+        return self.embedding_dims - len(self.neighborhood)
+
+    def lasting_target(self, gt: Array) -> NumpyArray:
+        """Make the descriptors; affinities are made anew in no time."""
+        assert self.lasting_channels, "descriptors on a coarser grid do not last"
+        labels = self._labels(gt)
+        values = np.empty((self.lasting_channels, *labels.shape), np.float32)
+        self._describe(labels, gt.voxel_size, values)
+        return target_of(gt, values)
+
+    def turned_target(
+        self, gt: NumpyArray, roi: Roi, lasting: NumpyArray | None, symmetry: Symmetry
+    ) -> NumpyArray:
+        """Make the affinities, and let the descriptors point where they point now."""
+        if lasting is None:
+            return self.create_target(gt).crop(roi)
+        joined = affinities(
+            self._labels(gt), self.neighborhood, background_as_object=self.background_as_object
+        )
+        values = np.empty((self.embedding_dims, *lasting.shape), np.float32)
+        in_front, behind = np.split(values, [len(self.neighborhood)])
+        in_front[...] = target_of(gt, joined)[roi]
+        inside = None if self.background_as_object else self._labels(gt, roi) > 0
+        turned_descriptors(lasting.data, symmetry, inside, out=behind)
+        return like(lasting, values)
+
+    def padding_beside_lasting(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give the longest offset; more only for descriptors that do not last."""
+        if self.lsds and not self.lasting_channels:
+            return self.padding(gt_voxel_size)
+        return self.reach(len(gt_voxel_size)) * gt_voxel_size
 
     def weigh(
         self,
@@ -191,6 +228,7 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
         target: NumpyArray,
         mask: Array,
         moving_class_counts: AffinityCounts | None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[AffinityCounts]:
         """Balance joined and separate pairs of known voxels, offset by offset.
 
@@ -213,20 +251,22 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
         )
         if not self.lsds:
             return Weighting(like(target, weight), (affinity_counts, None))
-        inside = tuple(
-            slice(start, start + length) for start, length in zip(begin, target.shape, strict=True)
+        weight[count:], descriptor_counts = self._balanced(
+            gt, target, known, begin, descriptor_counts
         )
-        foreground = self._labels(gt, target.roi) > 0
-        of_descriptors, descriptor_counts = balance_weights(
-            foreground[np.newaxis],
-            2,
-            [known[inside] != 0],
-            descriptor_counts,
-            self.lsd_weight_clipmin,
-            self.lsd_weight_clipmax,
-        )
-        weight[count:] = of_descriptors
         return Weighting(like(target, weight), (affinity_counts, descriptor_counts))
+
+    def count(
+        self, gt: Array, target: NumpyArray, mask: Array
+    ) -> tuple[AffinityCounts, Mapping[str, NumpyArray]]:
+        """Count the pairs, and foreground and background; there are no masks."""
+        known, begin = self._known(gt, target, mask)
+        pairs = target.data[: len(self.neighborhood)]
+        joined = count_affinities(pairs, known, self.neighborhood, begin)
+        if not self.lsds:
+            return (joined, None), {}
+        _, descriptors = self._balanced(gt, target, known, begin, None)
+        return (joined, descriptors), {}
 
     def padding(self, gt_voxel_size: Coordinate) -> Coordinate:
         """Give the context on each side, in grid steps, in whole voxels.
@@ -253,23 +293,18 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
         """As many numbers as there are channels."""
         return EmbeddingArray(self.embedding_dims)
 
-    def _descriptors(self) -> dict[str, list[str]]:
-        """Names of the descriptors' channels, by kind, in their order."""
-        if not self.lsds:
-            return {}
-        axes = SPACE[-self.dims :]
-        pairs = [one + other for at, one in enumerate(axes) for other in axes[at + 1 :]]
-        parts = {"LSD offset": axes, "LSD variance": axes, "LSD correlation": pairs}
-        named = {kind: [f"{kind} {part}" for part in of] for kind, of in parts.items()}
-        return {**named, "LSD mass": ["LSD mass"]}
-
-    def _nearest_by_axis(self) -> tuple[int, ...]:
-        """Index of the shortest offset along each axis, of those that go most along that axis."""
-        lengths = np.abs(self.neighborhood)
-        along = lengths.argmax(axis=1)
-        by_length = np.argsort((lengths**2).sum(axis=1), kind="stable")
-        nearest = {int(along[index]): int(index) for index in reversed(by_length)}
-        return tuple(nearest[axis] for axis in sorted(nearest))
+    def _describe(
+        self, labels: NDArray[Any], voxel_size: Sequence[float], out: NDArray[np.float32]
+    ) -> None:
+        """Make the descriptors."""
+        local_shape_descriptors(
+            labels,
+            voxel_size,
+            self.sigma(voxel_size),
+            self.downsample_lsds,
+            background_as_object=self.background_as_object,
+            out=out,
+        )
 
     def _longest_steps(self) -> Coordinate:
         """Give the longest step along each axis, in voxels, whatever its direction."""
@@ -294,16 +329,28 @@ class AffinitiesPredictor(Predictor[AffinityCounts]):
             raise DataError(
                 f"The mask has {mask.num_channels} channels: give one that serves all offsets."
             )
-        reach = self._longest_steps() * target.voxel_size
-        region = target.roi.grow(reach, reach).intersect(gt.roi).intersect(mask.roi)
-        if not region.contains(target.roi):
-            raise DataError(
-                f"The mask covers {mask.roi}, but the target {target.roi} ({mask.unit.name}): "
-                "make it reach as far as the target."
-            )
-        known = mask[region]
-        begin = (target.roi.begin - region.begin) / target.voxel_size
-        return known if mask.num_channels is None else known[0], tuple(begin)
+        return known_around(target, mask, gt.roi, self._longest_steps() * target.voxel_size)
+
+    def _balanced(
+        self,
+        gt: Array,
+        target: NumpyArray,
+        known: NDArray[Any],
+        begin: Sequence[int],
+        counts: ClassCounts | None,
+    ) -> tuple[NDArray[np.float32], ClassCounts]:
+        """Balance the descriptors, by foreground and background where they are known."""
+        inside = tuple(
+            slice(start, start + length) for start, length in zip(begin, target.shape, strict=True)
+        )
+        return balance_weights(
+            (self._labels(gt, target.roi) > 0)[np.newaxis],
+            2,
+            [known[inside] != 0],
+            counts,
+            self.lsd_weight_clipmin,
+            self.lsd_weight_clipmax,
+        )
 
     def _require_dims(self, dims: int) -> None:
         if dims != self.dims:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from napari_dacapo_tasks.arrays.array_types import DistanceArray
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics import distances as numerics
 from napari_dacapo_tasks.numerics.balance import ClassCounts, balance_weights
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
 from napari_dacapo_tasks.tasks.predictors.predictor import (
     Predictor,
     Weighting,
@@ -26,6 +27,9 @@ from napari_dacapo_tasks.tasks.predictors.predictor import (
 if TYPE_CHECKING:
     from napari_dacapo_tasks.architectures import Architecture, Model
 
+
+DISTANCE_MASK = "distance mask"
+"""Name of the map that says where a distance can be known."""
 
 CONTEXT_WITH_MASK = 1.1
 """In scale factors. The distance mask cuts off at a target of 0.8, and tanh(1.1) = 0.8."""
@@ -93,23 +97,44 @@ class DistancePredictor(Predictor[ClassCounts]):
         values = self.process(self.read(gt), gt.voxel_size, "tanh", self.scale_factor)
         return target_of(gt, values)
 
+    @property
+    def lasting_channels(self) -> int:
+        """All."""
+        return len(self.channels)
+
+    def lasting_target(self, gt: Array) -> NumpyArray:
+        """Make the distances: they stay as they are when ground truth is turned."""
+        return self.create_target(gt)
+
+    def turned_target(
+        self, gt: NumpyArray, roi: Roi, lasting: NumpyArray | None, symmetry: Symmetry
+    ) -> NumpyArray:
+        """Take the distances that were made before."""
+        assert lasting is not None, "distances last"
+        return like(lasting, np.ascontiguousarray(lasting.data))
+
+    def padding_beside_lasting(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give what the distance mask needs; without it nothing."""
+        return self.padding(gt_voxel_size) if self.mask_distances else gt_voxel_size * 0
+
     def weigh(
         self,
         gt: Array,
         target: NumpyArray,
         mask: Array,
         moving_class_counts: ClassCounts | None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[ClassCounts]:
         """Balance foreground and background over what is known and not too near the border."""
         labels = with_channels(gt[target.roi], gt.dims) != 0
-        masks = [known_where(mask, target.roi, labels.shape)]
+        factors = [known_where(mask, target.roi, labels.shape)]
         shown = {}
         if self.mask_distances:
-            trusted = self.trusted(target, mask)
-            masks.append(trusted.data)
-            shown["distance mask"] = trusted
+            trusted = masks[DISTANCE_MASK] if masks else self.trusted(target, mask)
+            factors.append(trusted.data)
+            shown[DISTANCE_MASK] = trusted
         weight, counts = balance_weights(
-            labels, 2, masks, moving_class_counts, self.clipmin, self.clipmax
+            labels, 2, factors, moving_class_counts, self.clipmin, self.clipmax
         )
         return Weighting(like(target, weight), counts, shown)
 

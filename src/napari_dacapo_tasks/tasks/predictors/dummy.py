@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +43,12 @@ class DummyPredictor(Predictor[None]):
         return target_of(gt, np.zeros((self.embedding_dims, *gt.shape), np.float32))
 
     def weigh(
-        self, gt: Array, target: NumpyArray, mask: Array, moving_class_counts: None = None
+        self,
+        gt: Array,
+        target: NumpyArray,
+        mask: Array,
+        moving_class_counts: None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[None]:
         """Make ones; nothing is counted."""
         return Weighting(like(target, np.ones(target.data.shape, np.float32)), None)

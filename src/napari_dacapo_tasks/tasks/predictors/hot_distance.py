@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from funlib.geometry import Coordinate
+from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array, DistanceArray, NumpyArray, ProbabilityArray
 from napari_dacapo_tasks.arrays.array_types import StackedArray
 from napari_dacapo_tasks.numerics.balance import ClassCounts, balance_weights
-from napari_dacapo_tasks.tasks.predictors.distance import DistancePredictor, known_where
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
+from napari_dacapo_tasks.tasks.predictors.distance import (
+    DISTANCE_MASK,
+    DistancePredictor,
+    known_where,
+)
 from napari_dacapo_tasks.tasks.predictors.predictor import (
     Predictor,
     Weighting,
@@ -71,12 +76,34 @@ class HotDistancePredictor(Predictor[HotCounts]):
         values = self.process(labels, gt.voxel_size, "tanh", self.distances.scale_factor)
         return target_of(gt, values)
 
+    @property
+    def lasting_channels(self) -> int:
+        """The distances."""
+        return self.distances.lasting_channels
+
+    def lasting_target(self, gt: Array) -> NumpyArray:
+        """Make the distances."""
+        return self.distances.lasting_target(gt)
+
+    def turned_target(
+        self, gt: NumpyArray, roi: Roi, lasting: NumpyArray | None, symmetry: Symmetry
+    ) -> NumpyArray:
+        """Put the foreground before distances that were made before."""
+        assert lasting is not None, "distances last"
+        foreground = with_channels(gt[roi], gt.dims) != 0
+        return like(lasting, np.concatenate([foreground.astype(np.float32), lasting.data]))
+
+    def padding_beside_lasting(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give that of the distances."""
+        return self.distances.padding_beside_lasting(gt_voxel_size)
+
     def weigh(
         self,
         gt: Array,
         target: NumpyArray,
         mask: Array,
         moving_class_counts: HotCounts | None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[HotCounts]:
         """Balance both halves over what is known, the distances also over what can be trusted.
 
@@ -88,8 +115,9 @@ class HotDistancePredictor(Predictor[HotCounts]):
         shown = {}
         if self.distances.mask_distances:
             half = like(target, target.data[len(self.channels) :])
-            shown["distance mask"] = self.distances.trusted(half, mask)
-            trusted = shown["distance mask"].data
+            made = masks[DISTANCE_MASK] if masks else self.distances.trusted(half, mask)
+            shown[DISTANCE_MASK] = made
+            trusted = made.data
         weight, counts = balance_weights(
             np.concatenate([foreground, foreground]),
             2,

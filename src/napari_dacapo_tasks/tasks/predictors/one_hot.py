@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +82,7 @@ class OneHotPredictor(Predictor[ClassCounts]):
         target: NumpyArray,
         mask: Array,
         moving_class_counts: ClassCounts | None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[ClassCounts]:
         """Balance the classes over what is known; a label that is no class weighs nothing.
 

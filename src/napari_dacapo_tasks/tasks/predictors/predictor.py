@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.arrays.array_types import ArrayType
+from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.numerics.symmetries import Symmetry
 
 if TYPE_CHECKING:
     from napari_dacapo_tasks.architectures import Architecture, Model
@@ -79,9 +81,57 @@ class Predictor(ABC, Generic[Counts]):
     def create_target(self, gt: Array) -> NumpyArray:
         """Make what the network shall answer; shape ``(embedding_dims, z, y, x)``."""
 
+    @property
+    def lasting_channels(self) -> int:
+        """Number of channels of `lasting_target`, 0 where nothing lasts."""
+        return 0
+
+    def lasting_target(self, gt: Array) -> NumpyArray:
+        """Make the part of a target that takes long to make, and turns as its ground truth does.
+
+        Whoever keeps it needs to make it only once, however crops are mirrored and their axes
+        exchanged; see `turned_target`.
+
+        Returns
+        -------
+        NumpyArray
+            float32, of so many channels as `lasting_channels` says.
+        """
+        raise NotImplementedError("nothing of this target lasts")
+
+    def turned_target(
+        self, gt: NumpyArray, roi: Roi, lasting: NumpyArray | None, symmetry: Symmetry
+    ) -> NumpyArray:
+        """Make the target in a region of ground truth that was turned.
+
+        It equals what ``create_target`` makes there of all the ground truth turned.
+
+        Parameters
+        ----------
+        gt
+            Ids, turned; ``padding_beside_lasting`` around the region, where there is so much.
+        roi
+            The region.
+        lasting
+            What ``lasting_target`` made, with its voxels turned and no value changed, in the
+            region; None where nothing lasts.
+        symmetry
+            How both were turned.
+        """
+        return self.create_target(gt).crop(roi)
+
+    def padding_beside_lasting(self, gt_voxel_size: Coordinate) -> Coordinate:
+        """Give the context that target and weight need where the lasting part is there already."""
+        return self.padding(gt_voxel_size)
+
     @abstractmethod
     def weigh(
-        self, gt: Array, target: NumpyArray, mask: Array, moving_class_counts: Counts | None = None
+        self,
+        gt: Array,
+        target: NumpyArray,
+        mask: Array,
+        moving_class_counts: Counts | None = None,
+        masks: Mapping[str, NumpyArray] | None = None,
     ) -> Weighting[Counts]:
         """Make the weight together with the maps that it was made of.
 
@@ -95,7 +145,16 @@ class Predictor(ABC, Generic[Counts]):
             Nonzero where ``gt`` is known; where it reaches beyond the target, that is used.
         moving_class_counts
             Counts of earlier crops; they are not changed.
+        masks
+            Those of an earlier call with the same first three, which need not be made again.
         """
+
+    def count(
+        self, gt: Array, target: NumpyArray, mask: Array
+    ) -> tuple[Counts, Mapping[str, NumpyArray]]:
+        """Give counts and masks of a crop alone, as `weigh` would."""
+        weighting = self.weigh(gt, target, mask)
+        return weighting.counts, weighting.masks
 
     def create_weight(
         self, gt: Array, target: NumpyArray, mask: Array, moving_class_counts: Counts | None = None
@@ -164,3 +223,31 @@ def target_of(gt: Array, values: NDArray[Any]) -> NumpyArray:
     """Place a target ``(c, z, y, x)`` where its ground truth lies."""
     axes: Sequence[str] = [CHANNEL, *(name for name in gt.axes if name != CHANNEL)]
     return NumpyArray.from_np_array(values, gt.roi, gt.voxel_size, axes, gt.unit)
+
+
+def known_around(
+    target: NumpyArray, mask: Array, within: Roi, reach: Coordinate
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Read a mask of no or one channel around a target, and say where in it the target begins.
+
+    Parameters
+    ----------
+    within
+        What else limits the region.
+    reach
+        How far around the target, as far as the mask goes.
+
+    Raises
+    ------
+    DataError
+        Where the mask does not cover the target.
+    """
+    region = target.roi.grow(reach, reach).intersect(within).intersect(mask.roi)
+    if not region.contains(target.roi):
+        raise DataError(
+            f"The mask covers {mask.roi}, but the target {target.roi} ({mask.unit.name}): "
+            "make it reach as far as the target."
+        )
+    known = mask[region]
+    begin = (target.roi.begin - region.begin) / target.voxel_size
+    return known if mask.num_channels is None else known[0], tuple(begin)

@@ -1,0 +1,55 @@
+"""The command ``napari-dacapo-tasks``: what the docks do, without a screen.
+
+Each verb is one public function. Refusals are one sentence on standard error and exit code 1,
+wrong usage is exit code 2. Only ``train`` and ``demo`` import torch, and ``new`` where a task
+begins with trained weights.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from napari_dacapo_tasks import __version__
+from napari_dacapo_tasks.cli.cluster import cluster
+from napari_dacapo_tasks.cli.demo import demo
+from napari_dacapo_tasks.cli.new import new
+from napari_dacapo_tasks.cli.preview import preview
+from napari_dacapo_tasks.cli.runs import runs, stop
+from napari_dacapo_tasks.cli.train import train
+from napari_dacapo_tasks.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Run the command; the entry point of the program."""
+    try:
+        app()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """See what a network will be taught, train it, and use it, without a screen."""
+
+
+for verb in (preview, new, train, runs, stop, cluster, demo):
+    app.command()(verb)

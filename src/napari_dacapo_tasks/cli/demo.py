@@ -1,0 +1,49 @@
+"""The verb ``demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_dacapo_tasks.cli.common import AsJson, print_json
+from napari_dacapo_tasks.terminal import has_screen, run_without_screen
+
+DEMO_PICTURES = "demo-output"
+"""Folder for the demo's pictures on a machine without a screen."""
+
+
+def demo(
+    screenshots: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures of the window, which is then closed."),
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Steps of training; by default about 2 minutes.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open napari on the built-in sample, preview a task, train it, and show its prediction."""
+    if not has_screen():
+        arguments = ["demo", "--screenshots", str(screenshots or DEMO_PICTURES)]
+        arguments += ["--iterations", str(iterations)] if iterations else []
+        run_without_screen([*arguments, *(["--json"] if as_json else [])])
+
+    from napari_dacapo_tasks.widgets.demo import ITERATIONS, run_demo
+
+    result = run_demo(screenshots, iterations or ITERATIONS)
+    if as_json:
+        print_json(
+            {
+                "run": str(result.run_folder),
+                "first_loss": result.first_loss,
+                "last_loss": result.last_loss,
+                "screenshots": [str(path) for path in result.screenshots],
+            }
+        )
+        return
+    print(f"The loss went from {result.first_loss:.3g} to {result.last_loss:.3g}.")
+    print(f"The run lies in {result.run_folder}.")
+    if result.screenshots:
+        print(f"Screenshots: {', '.join(str(path) for path in result.screenshots)}")
