@@ -19,7 +19,7 @@ from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Channel, LabelsConfig
 from napari_dacapo_tasks.errors import RunError
 from napari_dacapo_tasks.runs.run_folder import RunFolder
-from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig, ValidationConfig
 from napari_dacapo_tasks.samples import ORGANELLES
 from napari_dacapo_tasks.widgets.run_controls import State
 from napari_dacapo_tasks.widgets.run_folder_panel import free_folder
@@ -177,13 +177,16 @@ class Demo:
         dock.data.raw_combo.set_layer(self.viewer.layers["raw"])
         bring_forward(dock)
         self.wait(lambda: bool(dock.trainer.device.value()), PREVIEW_SECONDS, "the devices", dock)
+        dock.data.table.form.block.box.setChecked(True)  # part of the volume validates
         dock.architecture.setValue(NETWORK)
+        often = max(iterations // 8, 1)
         dock.trainer.setValue(
             TrainerConfig(
                 iterations=iterations,
                 learning_rate=LEARNING_RATE,
                 batch_size=BATCH_SIZE,
-                snapshot_interval=max(iterations // 8, 1),
+                snapshot_interval=often,
+                validation=ValidationConfig(interval=often),
                 checkpoint_interval=max(iterations // 2, 1),
                 device=dock.trainer.device.value(),
             )
