@@ -25,7 +25,10 @@ USUAL_SHARE = 20
 
 MOST_SHARE = 90
 
-PERCENT_WIDTH = 52
+PERCENT_WIDTH, AXIS_WIDTH = 52, 60
+
+NARROW = "QSpinBox, QComboBox { min-width: 0px; }"
+"""The dock is narrow; napari's style asks for wide ones."""
 
 
 def block_at_end(percent: int, axis: int, shape: Sequence[int]) -> str:
@@ -60,7 +63,7 @@ class BlockEdit(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setStyleSheet(STYLE)
+        self.setStyleSheet(f"{STYLE} {NARROW}")
         self._shape: tuple[int, ...] = ()
         self.box = QCheckBox("Validate on the last")
         self.box.setToolTip(
@@ -76,6 +79,7 @@ class BlockEdit(QWidget):
         self.percent.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.percent.setMaximumWidth(PERCENT_WIDTH)
         self.axis = QComboBox()
+        self.axis.setMaximumWidth(AXIS_WIDTH)
         self.line = QLineEdit()
         self.line.setToolTip(
             "Slices in voxels of the ground truth, one for each axis; : stands for all of it"

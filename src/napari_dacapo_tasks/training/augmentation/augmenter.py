@@ -62,7 +62,7 @@ class Augmentation:
         said = []
         if self.deformation is not None:
             if self.rotation:
-                said.append(f"turned by {self.rotation:.0f} degrees")
+                said.append(f"turned by {round(self.rotation)} degrees")
             if self.scaling != 1:
                 said.append(f"scaled by {self.scaling:.2f}")
             if self.deformation.bending is not None:
