@@ -108,6 +108,15 @@ def test_a_file_gets_a_line_now_and_then(monkeypatch, capsys):
     assert capsys.readouterr().err == "second 0\nsecond 10\nsecond 20\n"
 
 
+@pytest.fixture
+def usual_interrupt():
+    """Let Ctrl-C raise, which shells switch off for what they start in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_the_first_signal_asks_and_the_second_ends():
     with interrupted_softly() as interrupted:
@@ -119,6 +128,7 @@ def test_the_first_signal_asks_and_the_second_ends():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("usual_interrupt")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_a_signal_that_is_passed_on_counts_once(monkeypatch, capfd):
     now = [100.0]
