@@ -13,9 +13,12 @@ from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.training.augmentation.bending import Bending
 from napari_dacapo_tasks.training.augmentation.deformation import (
     Deformation,
+    Places,
     Slip,
     deformed_labels,
     deformed_raw,
+    interpolate,
+    sampled,
 )
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -264,3 +267,19 @@ def test_the_number_of_threads_of_torch_does_not_change_the_result():
     for picture, ids in results[1:]:
         np.testing.assert_array_equal(picture, results[0][0])
         np.testing.assert_array_equal(ids, results[0][1])
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_other_devices_interpolate_alike(dims):
+    size = (16, 8, 8)[-dims:]
+    matrix = tuple(row[-dims:] for row in in_plane(33)[-dims:])
+    raw = image((20, 24, 28)[:dims], voxel_size=size)
+    roi = inner(raw.roi, 6, size=8)
+    deformation = bent(roi.shape, (10,) * dims, 200, matrix=matrix)
+    places = Places(deformation, roi, roi, raw.voxel_size)
+    source = raw.roi
+    elsewhere = sampled(raw.data.copy(), places, source, torch.device("cpu"))
+    here = interpolate(raw.data.copy(), places, source, torch.device("cpu"))
+    assert here.shape == (1, *(roi.shape / raw.voxel_size))
+    assert here.std() > 0.1
+    np.testing.assert_allclose(here, elsewhere, atol=1e-4)

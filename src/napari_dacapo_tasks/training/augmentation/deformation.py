@@ -13,6 +13,7 @@ from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import NumpyArray
+from napari_dacapo_tasks.numerics.resampling import interpolated
 from napari_dacapo_tasks.training.augmentation.bending import Bending
 
 SLACK = 1e-3
@@ -62,7 +63,7 @@ class Deformation:
 
     def source(self, roi: Roi, about: Roi, voxel_size: Coordinate) -> Roi:
         """Tell what a result is made of; see `Augmenter.source`."""
-        return _Places(self, roi, about, voxel_size).bounds()
+        return Places(self, roi, about, voxel_size).bounds()
 
     def slipped(self, places: Table) -> Table:
         """Give the move of each place along the section axis, as ``(axes, places)``."""
@@ -76,22 +77,11 @@ def deformed_raw(
     deformation: Deformation, raw: NumpyArray, roi: Roi, about: Roi, device: str = "cpu"
 ) -> NumpyArray:
     """Resample raw data linearly; see `Augmenter.deform_raw`."""
-    places = _Places(deformation, roi, about, raw.voxel_size)
+    places = Places(deformation, roi, about, raw.voxel_size)
     source = places.bounds()
     values = _extended(raw, source, mode="reflect")
-    shape = values.shape[1:]
-    on = torch.device(device)
-    # From voxels to what grid_sample counts in: -1 and 1 are the first and the last one.
-    scale = [2 / max(length - 1, 1) for length in shape]
-    shift = [-1.0 if length > 1 else 0.0 for length in shape]
-    # grid_sample wants x first, and reads the axes of a grid in any order of memory.
-    points = places.grid(source, on, scale, shift, x_first=True).movedim(0, -1)[None]
-    image = torch.from_numpy(values).to(on)[None]
-    # Nothing lies outside of the source: "border" is only the fastest of its ways.
-    found = torch.nn.functional.grid_sample(
-        image, points, mode="bilinear", padding_mode="border", align_corners=True
-    )
-    return _placed(found[0].cpu().numpy(), raw, roi)
+    found = interpolate(values, places, source, torch.device(device))
+    return _placed(found, raw, roi)
 
 
 def deformed_labels(
@@ -105,7 +95,7 @@ def deformed_labels(
 
     Ids are picked by their index and never become floats, which end at 2^24.
     """
-    places = _Places(deformation, roi, about, arrays[0].voxel_size)
+    places = Places(deformation, roi, about, arrays[0].voxel_size)
     source = places.bounds()
     shape = tuple(source.shape / places.voxel_size)
     on = torch.device(device)
@@ -129,7 +119,7 @@ def deformed_labels(
     return results
 
 
-class _Places:
+class Places:
     """Where the voxels of a result are read."""
 
     def __init__(
@@ -226,6 +216,36 @@ class _Places:
         for axis in range(dims - 2 if dims > 2 else dims - 1):
             places += _along(parts[axis], axis - dims, dims, device)
         return places
+
+
+def interpolate(
+    values: NDArray[np.float32], places: Places, source: Roi, device: torch.device
+) -> NDArray[np.float32]:
+    """Read the values of a region ``source`` at all places, linearly between voxels."""
+    shape = values.shape[1:]
+    if device.type == "cpu":
+        grid = places.grid(source, device, [1.0] * len(shape), [0.0] * len(shape))
+        return interpolated(values, grid.numpy())
+    return sampled(values, places, source, device)
+
+
+def sampled(
+    values: NDArray[np.float32], places: Places, source: Roi, device: torch.device
+) -> NDArray[np.float32]:
+    """Do the same with PyTorch on its device."""
+    shape = values.shape[1:]
+    # From voxels to what grid_sample counts in: -1 and 1 are the first and the last one.
+    scale = [2 / max(length - 1, 1) for length in shape]
+    shift = [-1.0 if length > 1 else 0.0 for length in shape]
+    # grid_sample wants x first, and reads the axes of a grid in any order of memory.
+    points = places.grid(source, device, scale, shift, x_first=True).movedim(0, -1)[None]
+    image = torch.from_numpy(values).to(device)[None]
+    # Nothing lies outside of the source: "border" is only the fastest of its ways.
+    found = torch.nn.functional.grid_sample(
+        image, points, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    result: NDArray[np.float32] = found[0].cpu().numpy()
+    return result
 
 
 def _along(values: Table, axis: int, dims: int, device: torch.device) -> torch.Tensor:
