@@ -11,7 +11,13 @@ import pytest
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics.balance import balance_weights
 from napari_dacapo_tasks.numerics.distances import distance_mask, normalized_distance
-from napari_dacapo_tasks.numerics.threads import NICENESS, available_cores, map_in_threads, slices
+from napari_dacapo_tasks.numerics.threads import (
+    NICENESS,
+    available_cores,
+    map_in_threads,
+    slices,
+    work_alone,
+)
 
 
 def whole_target(labels):
@@ -130,3 +136,18 @@ def test_threads_give_way_to_a_windows_own():
     mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert set(map_in_threads(niceness, range(8))) == {max(NICENESS, mine)}
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
+
+
+def test_a_thread_that_works_alone_hands_nothing_on(cells):
+    labels = cells((30, 80, 90), 40, 0)
+    expected = whole_target(labels)
+
+    def call():
+        work_alone()
+        here = threading.get_ident()
+        assert set(map_in_threads(lambda _: threading.get_ident(), range(4))) == {here}
+        return whole_target(labels)
+
+    with ThreadPoolExecutor(1) as alone:
+        for array, right in zip(alone.submit(call).result(), expected, strict=True):
+            np.testing.assert_array_equal(array, right)

@@ -15,7 +15,7 @@ import torch
 from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.numerics.balance import counts_after
-from napari_dacapo_tasks.numerics.threads import available_cores
+from napari_dacapo_tasks.numerics.threads import available_cores, work_alone
 from napari_dacapo_tasks.training.ahead import Ahead
 from napari_dacapo_tasks.training.samples import Draft, Sampler
 from napari_dacapo_tasks.training.world import World
@@ -105,7 +105,7 @@ class Loader:
         if workers is None:
             workers = default_workers(self._device.type, self._world.size)
         end = None if last is None else (last + 1) * crops - 1
-        alone = partial(_with_one_thread_of_torch, torch.get_num_threads())
+        alone = partial(_on_one_core, torch.get_num_threads(), workers > 1)
         self._drafts = Ahead(self._draft, first * crops, end, workers, crops + workers, alone)
         # Several processes tell each other what they counted, which is done by the thread that
         # trains: another one could wait for a process that is at its end.
@@ -193,13 +193,15 @@ def _copy(array: NumpyArray, tensor: torch.Tensor) -> None:
     tensor.numpy()[...] = array.data
 
 
-def _with_one_thread_of_torch(usual: int) -> None:
-    """Let PyTorch use no other threads for what this one asks for: there are many like it.
+def _on_one_core(usual: int, has_others: bool) -> None:
+    """Let PyTorch, and our loops if there are others like it, use no threads but this one.
 
-    The number is one of the calling thread, but a thread begins with the one that was set last by
-    any, when it first looks. So this one looks before it sets its own, and another one sets the
-    usual one again.
+    The number of PyTorch is one of the calling thread, but a thread begins with the one that was
+    set last by any, when it first looks. So this one looks before it sets its own, and another
+    one sets the usual one again.
     """
+    if has_others:
+        work_alone()
     torch.get_num_threads()
     torch.set_num_threads(1)
     thread = Thread(target=torch.set_num_threads, args=(usual,))
