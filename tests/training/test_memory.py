@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.architectures.out_of_memory import is_out_of_memory
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import AffinitiesTaskConfig, HotDistanceTaskConfig, OneHotTaskConfig
 from napari_dacapo_tasks.training.learner import Learner
 from napari_dacapo_tasks.training.loader import Batch
-from napari_dacapo_tasks.training.memory import is_out_of_memory, memory_estimate
+from napari_dacapo_tasks.training.memory import memory_estimate
 from napari_dacapo_tasks.training.world import World
 
 TASKS = [

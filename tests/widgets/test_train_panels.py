@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.architectures.devices import Device
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.runs.run_folder import RunFolder, Statistic
-from napari_dacapo_tasks.training.devices import Device
 from napari_dacapo_tasks.widgets import device_combo, run_folder_panel
 from napari_dacapo_tasks.widgets.architecture_panel import ArchitecturePanel
 from napari_dacapo_tasks.widgets.device_combo import DeviceCombo

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_dacapo_tasks.architectures.devices import Device
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.runs.augmentation import AugmentationConfig
@@ -17,7 +18,6 @@ from napari_dacapo_tasks.runs.trainer_config import (
     ValidationConfig,
 )
 from napari_dacapo_tasks.tasks import AffinitiesTaskConfig
-from napari_dacapo_tasks.training.devices import Device
 from napari_dacapo_tasks.units import NANOMETRE, VOXEL, WorldUnit
 from napari_dacapo_tasks.widgets import device_combo, trainer_memory
 from napari_dacapo_tasks.widgets.section import Section

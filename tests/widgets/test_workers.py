@@ -223,9 +223,20 @@ def test_end_waits_until_the_work_has_cleaned_up(qtbot: Any, job: Job) -> None:
 
 
 def test_end_before_the_work_has_begun_returns_at_once(qtbot: Any, job: Job) -> None:
-    steps = Steps()
-    job.start(steps)
-    job.end()
+    pool = QThreadPool.globalInstance()
+    threads = pool.maxThreadCount()
+    pool.setMaxThreadCount(1)
+    go, busy = threading.Semaphore(0), threading.Semaphore(0)
+    try:
+        pool.start(lambda: (busy.release(), go.acquire()))
+        busy.acquire()  # the only thread is taken, so the work cannot begin
+        steps = Steps()
+        job.start(steps)
+        job.end()
+        assert job.running
+    finally:
+        go.release()
+        pool.setMaxThreadCount(threads)
     qtbot.waitUntil(lambda: not job.running)
     assert steps.done == 0
 

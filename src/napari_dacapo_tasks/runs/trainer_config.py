@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from napari_dacapo_tasks.runs.augmentation import AugmentationConfig
 
 
-def _known_device(name: str) -> str:
+def known_device(name: str) -> str:
+    """Refuse what is no name of a device, with ValueError."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise ValueError('a device is called "auto", "cpu", "mps" or as "cuda:0"')
     return name
@@ -189,7 +190,7 @@ class TrainerConfig(BaseModel):
         description="Size of a step. Lower it where the loss jumps or becomes NaN; raise it "
         "where the loss hardly falls.",
     )
-    device: Annotated[str, AfterValidator(_known_device)] = Field(
+    device: Annotated[str, AfterValidator(known_device)] = Field(
         default="auto",
         title="Device",
         description='Where to train: "cpu", "mps", "cuda:0" and so on. "auto" takes the first of '

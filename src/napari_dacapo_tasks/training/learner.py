@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from napari_dacapo_tasks.architectures import Model, load_weights
+from napari_dacapo_tasks.architectures.out_of_memory import (
+    MEMORY_ERRORS,
+    free_memory,
+    is_out_of_memory,
+)
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks.losses.loss import Counts, Loss
 from napari_dacapo_tasks.training.averaging import Averaging
 from napari_dacapo_tasks.training.execution import deterministic, without_effect
 from napari_dacapo_tasks.training.frozen import frozen_encoder
 from napari_dacapo_tasks.training.loader import Batch
-from napari_dacapo_tasks.training.memory import MEMORY_ERRORS, free_memory, is_out_of_memory
 from napari_dacapo_tasks.training.optimizers import make_optimizer, restore
 from napari_dacapo_tasks.training.precision import Precision
 from napari_dacapo_tasks.training.world import World

@@ -6,10 +6,15 @@ import traceback
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 
+from napari_dacapo_tasks.architectures.devices import Device, resolve_device
+from napari_dacapo_tasks.architectures.out_of_memory import (
+    MEMORY_ERRORS,
+    free_memory,
+    is_out_of_memory,
+)
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.errors import DeviceError, NonFiniteLossError, RunError, UserError
 from napari_dacapo_tasks.runs.run_folder import RunFolder
-from napari_dacapo_tasks.training.devices import Device, resolve_device
 from napari_dacapo_tasks.training.events import (
     Finished,
     Notice,
@@ -21,7 +26,6 @@ from napari_dacapo_tasks.training.events import (
     Validated,
     Validating,
 )
-from napari_dacapo_tasks.training.memory import MEMORY_ERRORS, free_memory, is_out_of_memory
 from napari_dacapo_tasks.training.trainer import Trainer, where_it_goes_on
 from napari_dacapo_tasks.training.world import World
 

@@ -1,9 +1,7 @@
-"""How much memory training needs, and what to do when there is too little."""
+"""How much memory training needs."""
 
 from __future__ import annotations
 
-import gc
-import traceback
 from math import prod
 
 import torch
@@ -15,12 +13,6 @@ from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.training.optimizers import TENSORS_PER_WEIGHT
 from napari_dacapo_tasks.training.precision import HALF
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate", "not enough memory", "ALLOC_FAILED")
-"""What errors say of which the type says nothing: those of the CPU, MPS, cuDNN and cuBLAS."""
-
-MEMORY_ERRORS = (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError)
-"""Types of errors that may be out-of-memory; see `is_out_of_memory`."""
-
 FLOAT = 4
 """Bytes of a float32."""
 
@@ -30,32 +22,6 @@ BATCHES_ON_DEVICE = 2
 IN_FLIGHT = 2
 """Gradients of the largest feature maps that a backward pass holds at a time: of an operation's
 output and of its input."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell out-of-memory from other errors, since most come as a bare RuntimeError."""
-    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(said in str(error) for said in OUT_OF_MEMORY)
-
-
-def free_memory(device: str, error: BaseException | None = None) -> None:
-    """Give back what is not used any more.
-
-    Parameters
-    ----------
-    device
-        As torch calls it.
-    error
-        Where one is shown for long: the frames that it came through would keep their tensors.
-    """
-    if error is not None:
-        traceback.clear_frames(error.__traceback__)
-        gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-    elif device == "mps":
-        torch.mps.empty_cache()
 
 
 def memory_estimate(architecture: Architecture, task: TaskConfig, trainer: TrainerConfig) -> int:

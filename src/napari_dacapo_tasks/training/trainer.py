@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from napari_dacapo_tasks.architectures.devices import GIGABYTE, Device
 from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.errors import NonFiniteLossError, RunError
 from napari_dacapo_tasks.runs.data import open_data
@@ -18,7 +19,6 @@ from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.scores import Score
 from napari_dacapo_tasks.runs.statistics import Statistic
 from napari_dacapo_tasks.tasks import Task
-from napari_dacapo_tasks.training.devices import GIGABYTE, Device
 from napari_dacapo_tasks.training.events import (
     CheckpointSaved,
     Notice,

@@ -14,6 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.architectures import Model
+from napari_dacapo_tasks.architectures.out_of_memory import (
+    MEMORY_ERRORS,
+    free_memory,
+    is_out_of_memory,
+)
 from napari_dacapo_tasks.architectures.tiles import Tiles
 from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.errors import UserError
@@ -24,7 +29,6 @@ from napari_dacapo_tasks.runs.trainer_config import ValidationConfig
 from napari_dacapo_tasks.tasks import Task
 from napari_dacapo_tasks.tasks.evaluators.evaluator import Scores
 from napari_dacapo_tasks.tasks.post_processors.post_processor import share_of
-from napari_dacapo_tasks.training.memory import MEMORY_ERRORS, free_memory, is_out_of_memory
 from napari_dacapo_tasks.training.scored_region import (
     Aim,
     ScoredRegion,

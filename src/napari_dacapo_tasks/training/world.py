@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from napari_dacapo_tasks.architectures.devices import AUTO
 from napari_dacapo_tasks.errors import DeviceError, RunError
-from napari_dacapo_tasks.training.devices import AUTO
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from importlib import import_module
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
-from napari_dacapo_tasks.training.devices import AUTO, Device, available_devices
+from napari_dacapo_tasks.architectures.devices import AUTO, Device, available_devices
 from napari_dacapo_tasks.widgets.workers import Job
 
 

@@ -9,10 +9,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.architectures.devices import GIGABYTE, Device
 from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TaskConfig
-from napari_dacapo_tasks.training.devices import GIGABYTE, Device
 from napari_dacapo_tasks.widgets.notices import ERROR_COLOUR
 from napari_dacapo_tasks.widgets.workers import Job
 

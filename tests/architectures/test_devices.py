@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_dacapo_tasks.architectures.devices import available_devices, resolve_device
 from napari_dacapo_tasks.errors import DeviceError
-from napari_dacapo_tasks.training.devices import available_devices, resolve_device
 
 
 @pytest.fixture
