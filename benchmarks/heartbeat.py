@@ -9,16 +9,13 @@ own work: in software, where there is no graphics card). ``--write`` puts the fi
 ``results/``.
 """
 
-import argparse
-import json
-import platform
 import time
 from typing import Any
 
 import numpy as np
 from cases import TWELVE, VOXEL_SIZE, touching_cells
-from live_preview import GOAL_GAP_MS, RESULTS, WINDOW, Heartbeat, _processor
-from measuring import keep_to_cores
+from live_preview import GOAL_GAP_MS, WINDOW, Heartbeat
+from measuring import arguments_alone, keep_to_cores, machine, write
 
 ROUNDS = 3
 PATIENCE = 600
@@ -107,26 +104,17 @@ class Desk:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--size", type=int, default=256, help="voxels along each axis")
-    parser.add_argument("--write", action="store_true", help="write the figures into results/")
-    arguments = parser.parse_args()
+    arguments = arguments_alone(__doc__, size=(256, "voxels along each axis"))
     keep_to_cores(arguments.cores)
     figures = {
-        "machine": {
-            "cores": arguments.cores,
-            "processor": _processor(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(arguments.cores),
         "size": arguments.size,
         "tasks": measure(arguments.size),
     }
     text = page(figures)
     print(text)
     if arguments.write:
-        (RESULTS / "heartbeat.json").write_text(json.dumps(figures, indent=1) + "\n")
-        (RESULTS / "heartbeat.md").write_text(text)
+        write("heartbeat", figures, text)
 
 
 def measure(size: int) -> dict[str, dict[str, float]]:
@@ -148,12 +136,12 @@ def measure(size: int) -> dict[str, dict[str, float]]:
 
 
 def page(figures: dict[str, Any]) -> str:
-    machine, size = figures["machine"], figures["size"]
+    there, size = figures["machine"], figures["size"]
     rows = [
         "# The main thread during previews",
         "",
-        f"Previews of {size}^3 voxels in a real napari window ({machine['cores']} cores of "
-        f"{machine['processor']}, software OpenGL where there is no screen). The longest silence "
+        f"Previews of {size}^3 voxels in a real napari window ({there['cores_used']} cores of "
+        f"{there['processor']}, software OpenGL where there is no screen). The longest silence "
         f"of the main thread in {ROUNDS} previews, asked for under {GOAL_GAP_MS} ms: while the "
         "preview is computed, and while napari takes the result into its layers and draws them "
         "(the first time it makes them). `benchmarks/heartbeat.py` made this page.",

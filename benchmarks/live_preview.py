@@ -15,18 +15,12 @@ main thread, so the silence is also measured while napari draws the same layers 
 previewed. ``--write`` puts the figures into ``results/``.
 """
 
-import argparse
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from measuring import keep_to_cores
-
-RESULTS = Path(__file__).parent / "results"
+from measuring import arguments_alone, keep_to_cores, machine, write
 
 STEPS = 20
 WARM_STEPS = 3
@@ -151,19 +145,13 @@ class Bench:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--size", type=int, default=128, help="voxels along each axis")
-    parser.add_argument("--write", action="store_true", help="write the figures into results/")
-    arguments = parser.parse_args()
+    arguments = arguments_alone(__doc__, size=(128, "voxels along each axis"))
     keep_to_cores(arguments.cores)
     figures = measure(arguments.size, arguments.cores)
     text = page(figures)
     print(text)
     if arguments.write:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "live_preview.json").write_text(json.dumps(figures, indent=1) + "\n")
-        (RESULTS / "live_preview.md").write_text(text)
+        write("live_preview", figures, text)
 
 
 def measure(size: int, cores: int) -> dict[str, Any]:
@@ -191,7 +179,7 @@ def measure(size: int, cores: int) -> dict[str, Any]:
     computing = 1000 * bench.dock._preview.seconds
     bench.viewer.close()
     return {
-        "machine": {"cores": cores, "processor": _processor(), "python": platform.python_version()},
+        "machine": machine(cores),
         "size": size,
         "latency_ms": {
             "median": statistics.median(latencies),
@@ -212,13 +200,13 @@ def measure(size: int, cores: int) -> dict[str, Any]:
 
 def page(figures: dict[str, Any]) -> str:
     latency, silence = figures["latency_ms"], figures["longest_silence_ms"]
-    machine = figures["machine"]
+    there = figures["machine"]
     size = figures["size"]
     return f"""\
 # Live preview
 
 Target, weight and distance mask of {size}^3 voxels, one channel, in a real napari window
-({machine["cores"]} cores of {machine["processor"]}, software OpenGL where there is no screen).
+({there["cores_used"]} cores of {there["processor"]}, software OpenGL where there is no screen).
 From a move of the scale factor's slider until the canvas has drawn the new target.
 
 | | measured | asked |
@@ -234,15 +222,6 @@ under {GOAL_GAP_MS} ms |
 under {GOAL_GAP_MS} ms |
 | the same while napari only draws | {silence["drawing_alone"]:.0f} ms | |
 """
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown processor"
 
 
 if __name__ == "__main__":

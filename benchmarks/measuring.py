@@ -1,17 +1,130 @@
-"""What the sides of a benchmark share: cores, time and memory of one process.
+"""What benchmarks share: arguments, machine, files, and cores, time and memory of one process.
 
 Runs in DaCapo's environment too, so it needs nothing but Python.
 """
 
+import argparse
 import json
 import os
+import platform
+import subprocess
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+# Processes that want a core before we begin; above it the figures are not worth keeping.
+QUIET = 0.5
+
+HOW_TO_INSTALL = f"""\
+DaCapo is not here, so only our side was measured and nothing was written. To measure beside it,
+make an environment of its own (Python 3.11, PyTorch's CPU build first where CUDA is not wanted):
+    python3.11 -m venv dacapo-environment
+    dacapo-environment/bin/pip install --upgrade pip
+    dacapo-environment/bin/pip install -c {HERE.name}/constraints_dacapo_cpu.txt dacapo-ml
+and name its interpreter:
+    DACAPO_PYTHON=dacapo-environment/bin/python make bench"""
+
 _STATUS = Path("/proc/self/status")
 _THREAD_SETTINGS = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+
+
+def arguments_alone(doc: str, **numbers: tuple[int, str]) -> argparse.Namespace:
+    """Read the command line of a benchmark of ours alone.
+
+    ``numbers`` are its options of whole numbers: what each is by itself, and its help. Beside
+    them there are ``--cores`` and ``--write``.
+    """
+    parser = _parser(doc)
+    for name, (default, told) in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=told)
+    parser.add_argument("--write", action="store_true", help="write the figures into results/")
+    return parser.parse_args()
+
+
+def arguments_beside_dacapo(doc: str, *, quick: str, of: str) -> argparse.Namespace:
+    """Read the command line of a benchmark beside DaCapo.
+
+    ``quick`` says what ``--quick`` does, ``of`` what ``--only`` chooses among.
+    """
+    parser = _parser(doc)
+    parser.add_argument("--dacapo", default=os.environ.get("DACAPO_PYTHON"), metavar="PYTHON")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--only", default="", metavar="WORD", help=f"{of} whose name has the word")
+    arguments = parser.parse_args()
+    if arguments.dacapo and not Path(arguments.dacapo).exists():
+        parser.error(f"there is no interpreter at {arguments.dacapo}")
+    return arguments
+
+
+def _parser(doc: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--cores", type=int, default=2)
+    return parser
+
+
+def load_before(wrong: str) -> float | None:
+    """Give how busy the machine is, and warn where that makes figures wrong, and how."""
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    if load is not None and load > QUIET:
+        print(f"Other programs are running (load {load}): {wrong}.")
+    return load
+
+
+def machine(cores: int) -> dict[str, Any]:
+    """Describe the machine, and how many of its cores are used."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        info = Path("/proc/cpuinfo").read_text()
+        models = [row.split(":")[1].strip() for row in info.splitlines() if "model name" in row]
+        model = models[0] if models else model
+    memory = None
+    if hasattr(os, "sysconf"):
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    return {
+        "processor": model,
+        "cores_used": cores,
+        "cores_there": os.cpu_count(),
+        "memory_gib": memory,
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def versions(dacapo: str) -> dict[str, str]:
+    """Give the versions of DaCapo, in the environment of that interpreter, and of what is here."""
+    code = "from importlib.metadata import version; print(version('dacapo-ml'))"
+    done = subprocess.run([dacapo, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name: version(name) for name in ("napari-dacapo-tasks", "numba", "numpy")}
+    return {"dacapo-ml": done.stdout.strip(), "python": platform.python_version(), **ours}
+
+
+def described(results: dict[str, Any]) -> str:
+    """Give the sentence on ``machine`` (with ``load_before``) and ``versions`` of results."""
+    there = results["machine"]
+    names = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    return (
+        f"{there['processor']}, {there['cores_used']} of {there['cores_there']} cores, "
+        f"{there['memory_gib']} GiB, {there['system']}, load {there['load_before']} before; "
+        f"{names}."
+    )
+
+
+def megabytes(report: dict[str, Any]) -> str:
+    """Give the extra memory of a report of `Measurement`."""
+    return "?" if report["extra_bytes"] is None else f"{report['extra_bytes'] / 1e6:.0f}"
+
+
+def write(name: str, results: dict[str, Any], page: str) -> None:
+    """Write figures, and the page on them, into ``results/``."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(page)
+    print(f"written to {HERE.name}/results/{name}.json and .md")
 
 
 def keep_to_cores(number: int) -> None:

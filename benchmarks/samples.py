@@ -20,10 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tasks import HOW_TO_INSTALL, QUIET, machine, megabytes, versions
-
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+from measuring import (
+    HERE,
+    HOW_TO_INSTALL,
+    arguments_beside_dacapo,
+    described,
+    load_before,
+    machine,
+    megabytes,
+    versions,
+    write,
+)
 
 EDGE = 192
 VOXEL_SIZE = [8, 8, 8]
@@ -69,17 +76,10 @@ CARD_BATCH = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dacapo", default=os.environ.get("DACAPO_PYTHON"), metavar="PYTHON")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="a second each, nothing is written")
-    parser.add_argument("--only", default="", metavar="WORD", help="tasks whose name has the word")
-    arguments = parser.parse_args()
-    if arguments.dacapo and not Path(arguments.dacapo).exists():
-        parser.error(f"there is no interpreter at {arguments.dacapo}")
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    if load is not None and load > QUIET:
-        print(f"Other programs are running (load {load}): the figures will be too low.")
+    arguments = arguments_beside_dacapo(
+        __doc__, quick="a second each, nothing is written", of="tasks"
+    )
+    load = load_before("the figures will be too low")
     tasks = {name: t for name, t in TASKS.items() if arguments.only.lower() in name.lower()}
 
     with tempfile.TemporaryDirectory() as name:
@@ -108,10 +108,7 @@ def main() -> None:
         "comparison": comparison,
         "training": training,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "samples.json").write_text(json.dumps(results, indent=1) + "\n")
-    (RESULTS / "samples.md").write_text(as_page(results))
-    print(f"written to {HERE.name}/results/samples.json and .md")
+    write("samples", results, as_page(results))
 
 
 def write_tissue(folder: Path) -> None:
@@ -137,7 +134,7 @@ def compare(
             "seconds": 1.0 if arguments.quick else SECONDS[side],
             "least": cores * (1 if arguments.quick else LEAST),
         }
-        row[side] = run(side, python, folder, {**described(task, augment), **settings})
+        row[side] = run(side, python, folder, {**case_of(task, augment), **settings})
         speed = f"{per_second(row[side])} samples a second"
         print(f"{task}, {augment}, workers: {cores}, {side}: {speed}", flush=True)
     if "gunpowder" in row:
@@ -159,7 +156,7 @@ def wait(
         "device": device,
         "batch_size": CARD_BATCH if on_card else 1,
     }
-    report = run("ours", sys.executable, folder, {**described(task, augment), **settings})
+    report = run("ours", sys.executable, folder, {**case_of(task, augment), **settings})
     print(
         f"{task}, {augment}, training on {device}: {report['step_seconds']:.3f} s a step, "
         f"{report['waited_share']:.1%} of them waiting",
@@ -168,7 +165,7 @@ def wait(
     return {"task": task, "augment": augment, "device": device, **report}
 
 
-def described(task: str, augment: str) -> dict[str, Any]:
+def case_of(task: str, augment: str) -> dict[str, Any]:
     kind, values = TASKS[task]
     return {
         "kind": kind,
@@ -207,15 +204,10 @@ def per_second(report: dict[str, Any]) -> str:
 
 
 def as_page(results: dict[str, Any]) -> str:
-    described = results["machine"]
     rows = [
         "# Samples, and waiting for them",
         "",
-        f"{described['processor']}, {described['cores_used']} of {described['cores_there']} cores, "
-        f"{described['memory_gib']} GiB, {described['system']}, load {described['load_before']} "
-        "before; "
-        + ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-        + ".",
+        described(results),
         "",
         f"A sample: {INPUT_SHAPE[0]}^3 voxels of raw data, target and weight of "
         f"{OUTPUT_SHAPE[0]}^3, from made-up tissue of {EDGE}^3 voxels of {VOXEL_SIZE[0]} nm, in "

@@ -23,6 +23,8 @@ def main(folder: Path) -> None:
 
 def rate(folder: Path, case: dict[str, Any]) -> None:
     """Take batches of one crop from a loader as fast as it gives them."""
+    import numpy as np
+
     from napari_dacapo_tasks.arrays import LabelsConfig
     from napari_dacapo_tasks.runs.data import volumes_of
     from napari_dacapo_tasks.runs.data_config import SamplingConfig
@@ -30,7 +32,7 @@ def rate(folder: Path, case: dict[str, Any]) -> None:
     from napari_dacapo_tasks.training.places import Shapes
     from napari_dacapo_tasks.training.samples import Sampler
 
-    task, network, trainer, row = parts(folder, case)
+    task, network, trainer, row = of_case(folder, case)
     measurement = Measurement()
     data = volumes_of([row], task=task, architecture=network, labels=LabelsConfig())
     shapes = Shapes.of_architecture(network, row.raw.voxel_size)
@@ -44,7 +46,9 @@ def rate(folder: Path, case: dict[str, Any]) -> None:
         nonlocal iteration
         iteration += 1
         batch = loader.take(iteration)
-        assert all(t.isfinite().all() for t in (batch.raw, batch.target, batch.weight))
+        # PyTorch would ask its own threads, which go on spinning beside the loader's.
+        parts = (batch.raw, batch.target, batch.weight)
+        assert all(np.isfinite(part.numpy()).all() for part in parts)
 
     try:
         found = paced(one, warm_up=case["warm_up"], seconds=case["seconds"], least=case["least"])
@@ -60,7 +64,7 @@ def waiting(folder: Path, case: dict[str, Any]) -> None:
     from napari_dacapo_tasks.training.events import Stepped
     from napari_dacapo_tasks.training.loop import train
 
-    task, network, trainer, row = parts(folder, case)
+    task, network, trainer, row = of_case(folder, case)
     steps = create_run(
         folder / "run",
         task=task,
@@ -95,7 +99,7 @@ def waiting(folder: Path, case: dict[str, Any]) -> None:
     (folder / "report.json").write_text(json.dumps(report))
 
 
-def parts(folder: Path, case: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+def of_case(folder: Path, case: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
     """Give task, network, trainer and data of a case."""
     import numpy as np
 

@@ -9,24 +9,29 @@ included. With DaCapo's interpreter (``--dacapo``, or ``DACAPO_PYTHON``) both si
 targets are compared, and ``results/tasks.json`` and ``.md`` are written.
 """
 
-import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cases import CASES, LSD_VOXELS, OBJECT_NUMBERS, SCALE_FACTOR, VOXEL_SIZE, Case, touching_cells
 from cases import shifted as a_little_wrong
-
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+from measuring import (
+    HERE,
+    HOW_TO_INSTALL,
+    arguments_beside_dacapo,
+    described,
+    load_before,
+    machine,
+    megabytes,
+    versions,
+    write,
+)
 
 # Processes whose median counts. DaCapo takes minutes for some work, so that runs once.
 OUR_RUNS = 3
@@ -34,32 +39,11 @@ DACAPO_RUNS = 3
 LONG = 3.0  # seconds of DaCapo after which one run is enough
 QUICK_LENGTH = 128
 GOALS_FROM = 128
-# Processes that want a core before we begin; above it the figures are not worth keeping.
-QUIET = 0.5
-
-HOW_TO_INSTALL = f"""\
-DaCapo is not here, so only our side was measured and nothing was written. To measure beside it,
-make an environment of its own (Python 3.11, PyTorch's CPU build first where CUDA is not wanted):
-    python3.11 -m venv dacapo-environment
-    dacapo-environment/bin/pip install --upgrade pip
-    dacapo-environment/bin/pip install -c {HERE.name}/constraints_dacapo_cpu.txt dacapo-ml
-and name its interpreter:
-    DACAPO_PYTHON=dacapo-environment/bin/python make bench"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dacapo", default=os.environ.get("DACAPO_PYTHON"), metavar="PYTHON")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="up to 128^3, one run each")
-    parser.add_argument("--only", default="", metavar="WORD", help="cases whose name has the word")
-    arguments = parser.parse_args()
-    if arguments.dacapo and not Path(arguments.dacapo).exists():
-        parser.error(f"there is no interpreter at {arguments.dacapo}")
-
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    if load is not None and load > QUIET:
-        print(f"Other programs are running (load {load}): the times will be too long.")
+    arguments = arguments_beside_dacapo(__doc__, quick="up to 128^3, one run each", of="cases")
+    load = load_before("the times will be too long")
     limit = QUICK_LENGTH if arguments.quick else sys.maxsize
     our_runs = 1 if arguments.quick else OUR_RUNS
     cases = [case for case in CASES if arguments.only.lower() in case.name.lower()]
@@ -105,10 +89,7 @@ def main() -> None:
         "objects": crowds,
         "first_compilation_seconds": first_compilation(arguments.cores),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "tasks.json").write_text(json.dumps(results, indent=1) + "\n")
-    (RESULTS / "tasks.md").write_text(as_page(results))
-    print(f"written to {HERE.name}/results/tasks.json and .md")
+    write("tasks", results, as_page(results))
 
 
 def _labels(case: Case, length: int) -> np.ndarray:
@@ -203,10 +184,6 @@ def line(name: str, report: dict[str, Any], length: int) -> str:
     )
 
 
-def megabytes(report: dict[str, Any]) -> str:
-    return "?" if report["extra_bytes"] is None else f"{report['extra_bytes'] / 1e6:.0f}"
-
-
 def in_words(row: dict[str, Any], case: Case) -> str:
     words = f"{row['times_faster']:.1f} times faster"
     missed = [] if row["times_faster"] >= case.goal else [f"{case.goal:g} times as fast"]
@@ -219,41 +196,11 @@ def in_words(row: dict[str, Any], case: Case) -> str:
     return words
 
 
-def machine(cores: int) -> dict[str, Any]:
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        info = Path("/proc/cpuinfo").read_text()
-        models = [row.split(":")[1].strip() for row in info.splitlines() if "model name" in row]
-        model = models[0] if models else model
-    memory = None
-    if hasattr(os, "sysconf"):
-        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    return {
-        "processor": model,
-        "cores_used": cores,
-        "cores_there": os.cpu_count(),
-        "memory_gib": memory,
-        "system": platform.system(),
-    }
-
-
-def versions(dacapo: str) -> dict[str, str]:
-    code = "from importlib.metadata import version; print(version('dacapo-ml'))"
-    done = subprocess.run([dacapo, "-c", code], capture_output=True, text=True, check=True)
-    ours = {name: version(name) for name in ("napari-dacapo-tasks", "numba", "numpy")}
-    return {"dacapo-ml": done.stdout.strip(), "python": platform.python_version(), **ours}
-
-
 def as_page(results: dict[str, Any]) -> str:
-    described = results["machine"]
     rows = [
         "# Target and weight of every task, and scores",
         "",
-        f"{described['processor']}, {described['cores_used']} of {described['cores_there']} cores, "
-        f"{described['memory_gib']} GiB, {described['system']}, load {described['load_before']} "
-        "before; "
-        + ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-        + ".",
+        described(results),
         "",
         f"Touching cells, voxels of {VOXEL_SIZE} nm, scale factor {SCALE_FACTOR:g} nm, LSDs with a "
         f"sigma of {LSD_VOXELS} voxels. Seconds for target + weight; extra memory is the peak "

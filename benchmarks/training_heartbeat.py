@@ -8,43 +8,31 @@ last: those in which a snapshot was shown (which is napari's own work) apart fro
 ``--write`` puts the figures into ``results/``.
 """
 
-import argparse
-import json
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from live_preview import GOAL_GAP_MS, RESULTS, Heartbeat, _processor
-from measuring import keep_to_cores
+from live_preview import GOAL_GAP_MS, Heartbeat
+from measuring import arguments_alone, keep_to_cores, machine, write
 
 NAME = "training_heartbeat"
 PATIENCE = 1800
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--iterations", type=int, default=120)
-    parser.add_argument("--write", action="store_true", help="write the figures into results/")
-    arguments = parser.parse_args()
+    arguments = arguments_alone(__doc__, iterations=(120, "steps of the training"))
     keep_to_cores(arguments.cores)
     figures = {
-        "machine": {
-            "cores": arguments.cores,
-            "processor": _processor(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(arguments.cores),
         "iterations": arguments.iterations,
         **measure(arguments.iterations),
     }
     text = page(figures)
     print(text)
     if arguments.write:
-        (RESULTS / f"{NAME}.json").write_text(json.dumps(figures, indent=1) + "\n")
-        (RESULTS / f"{NAME}.md").write_text(text)
+        write(NAME, figures, text)
 
 
 def measure(iterations: int) -> dict[str, Any]:
@@ -101,13 +89,13 @@ def summary(gaps: Sequence[float]) -> dict[str, float]:
 
 
 def page(figures: dict[str, Any]) -> str:
-    machine = figures["machine"]
+    there = figures["machine"]
     rows = [
         "# The main thread during training",
         "",
         f"{figures['iterations']} steps of {figures['step_seconds']:.2f} s, "
         f"{figures['snapshots']} snapshots and {figures['validations']} validations in a real "
-        f"napari window, training on all {machine['cores']} cores of {machine['processor']} "
+        f"napari window, training on all {there['cores_used']} cores of {there['processor']} "
         "(software OpenGL where there is no screen). Silences of the main thread, asked for under "
         f"{GOAL_GAP_MS} ms. `benchmarks/{NAME}.py` made this page.",
         "",

@@ -10,6 +10,7 @@ import tifffile
 import zarr
 
 from napari_dacapo_tasks.arrays.open import images_at, open_array
+from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import DataError
 
 FIB25 = Path(__file__).parents[2] / "../shared/data/fib25.ome.zarr"
@@ -57,3 +58,30 @@ def test_images_in_a_container_are_given_with_what_opens_them(tmp_path):
 def test_nothing_there_is_said(tmp_path):
     with pytest.raises(DataError, match=r"There is nothing at .*gone\.zarr"):
         open_array(tmp_path / "gone.zarr")
+
+
+def broken_image(folder: Path) -> Path:
+    """Make an OME-Zarr whose metadata misses what it must have."""
+    group = zarr.open_group(folder / "broken.zarr", mode="w", zarr_format=2)
+    group.create_array("s0", data=np.zeros((2, 3, 4), np.uint8))
+    group.attrs["multiscales"] = [{"axes": list("zyx")}]
+    return folder / "broken.zarr"
+
+
+def test_whatever_a_library_raises_is_a_sentence(tmp_path):
+    path = broken_image(tmp_path)
+    said = r"broken\.zarr cannot be opened \(KeyError: 'datasets'\): it may be damaged\.$"
+    with pytest.raises(DataError, match=said) as refused:
+        open_array(path)
+    assert isinstance(refused.value.__cause__, KeyError)
+    with pytest.raises(DataError, match=said):
+        list(images_at(path))
+
+
+def test_memory_that_is_full_is_no_damage(tmp_path, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    monkeypatch.setattr(ZarrArray, "open", full)
+    with pytest.raises(MemoryError):
+        open_array(tmp_path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from driving import all_of, names, up_to
 
 from napari_dacapo_tasks.architectures import Model
 from napari_dacapo_tasks.errors import DeviceError, NonFiniteLossError, RunError
@@ -21,23 +22,6 @@ from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.tasks.losses.mse import MSELoss
 from napari_dacapo_tasks.training.events import Finished, Notice, Stepped
 from napari_dacapo_tasks.training.loop import train
-
-
-def all_of(run, kind=object):
-    return [event for event in train(run) if isinstance(event, kind)]
-
-
-def up_to(run, iteration):
-    """Train up to an iteration, and stop there."""
-    training = train(run)
-    for event in training:
-        if isinstance(event, Stepped) and event.iteration == iteration:
-            break
-    training.close()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def weights(run):

@@ -111,9 +111,9 @@ class TestPrecision:
         assert half.precision.scaler.is_enabled() == (precision == "float16")
 
     def test_one_that_does_not_work_is_replaced_and_told(self, small_net, monkeypatch):
-        from napari_dacapo_tasks.training import precision
+        from napari_dacapo_tasks.architectures import precision
 
-        monkeypatch.setattr(precision, "_works", lambda dtype, device: False)
+        monkeypatch.setattr(precision, "_works", lambda dtype, device, gradients: False)
         learner = learner_of(small_net, execution={"precision": "bfloat16"})
         assert [*learner.notices()] == [
             "This device (cpu) cannot train in bfloat16: training uses float32."

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gc
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from driving import all_of, changed, names, up_to
 
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import RunError
 from napari_dacapo_tasks.runs.create import Row
-from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.training.events import (
     CheckpointSaved,
@@ -26,28 +25,6 @@ from napari_dacapo_tasks.training.events import (
     Stepped,
 )
 from napari_dacapo_tasks.training.loop import train
-
-
-def all_of(run, kind=object):
-    return [event for event in train(run) if isinstance(event, kind)]
-
-
-def up_to(run, iteration):
-    """Train up to an iteration, and stop there."""
-    training = train(run)
-    for event in training:
-        if isinstance(event, Stepped) and event.iteration == iteration:
-            break
-    training.close()
-
-
-def changed(run, **trainer):
-    overrides = {f"trainer.{name}": str(value) for name, value in trainer.items()}
-    run.save_config(with_overrides(run.config, overrides))
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 class TestEvents:

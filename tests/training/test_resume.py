@@ -6,25 +6,12 @@ import json
 
 import pytest
 import torch
+from driving import all_of, changed, up_to
 
 from napari_dacapo_tasks.errors import ConfigError, RunError
-from napari_dacapo_tasks.runs.config import RunConfig
 from napari_dacapo_tasks.runs.run_folder import RunFolder, Statistic
 from napari_dacapo_tasks.training.events import Notice, Stepped
 from napari_dacapo_tasks.training.loop import train
-
-
-def all_of(run, kind=object):
-    return [event for event in train(run) if isinstance(event, kind)]
-
-
-def up_to(run, iteration):
-    """Train up to an iteration, and stop there."""
-    training = train(run)
-    for event in training:
-        if isinstance(event, Stepped) and event.iteration == iteration:
-            break
-    training.close()
 
 
 def crashed_at(run, iteration):
@@ -35,16 +22,6 @@ def crashed_at(run, iteration):
             break
     training.gi_frame.f_locals["trainer"].saved = True
     training.close()
-
-
-def changed(run, **trainer):
-    """Change fields of the trainer; those of a section by a dictionary."""
-    values = run.config.model_dump(mode="json")["trainer"]
-    for name, value in trainer.items():
-        values[name] = {**values[name], **value} if isinstance(value, dict) else value
-    config = type(run.config.trainer).model_validate(values)
-    run.save_config(run.config.model_copy(update={"trainer": config}))
-    assert isinstance(run.config, RunConfig)
 
 
 def weights(run):

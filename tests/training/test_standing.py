@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from math import nan
-from pathlib import Path
 
 import pytest
 import torch
+from driving import all_of, names
 
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.scores import Score
@@ -24,14 +24,6 @@ from napari_dacapo_tasks.training.events import (
     Validating,
 )
 from napari_dacapo_tasks.training.loop import train
-
-
-def all_of(run, kind=object):
-    return [event for event in train(run) if isinstance(event, kind)]
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 class Scripted:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from copy import copy
 
 import numpy as np
 import pytest
 import torch
+from driving import all_of, up_to
 
 from napari_dacapo_tasks.arrays import Channel
 from napari_dacapo_tasks.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ from napari_dacapo_tasks.tasks import (
     OneHotTaskConfig,
     PretrainedTaskConfig,
 )
-from napari_dacapo_tasks.training.events import Notice, Snapshot, Started, Stepped
+from napari_dacapo_tasks.training.events import Notice, Snapshot, Started
 from napari_dacapo_tasks.training.loop import train
 
 LENGTHS = {"scale_factor": 24, "clip_distance": 80, "tol_distance": 16}
@@ -47,21 +47,6 @@ CONFIGS = [
 ]
 CHANNELS = [2, 1, 4, 3, 5, 13]
 EVERY_TASK = pytest.mark.parametrize("task", CONFIGS, ids=lambda task: task.name)
-
-
-def all_of(run, kind=object):
-    return [event for event in train(run) if isinstance(event, kind)]
-
-
-def up_to(run, iteration):
-    """Train up to an iteration, stop there, and give what is left of the trainer."""
-    training = train(run)
-    for event in training:
-        if isinstance(event, Stepped) and event.iteration == iteration:
-            break
-    trainer = copy(training.gi_frame.f_locals["trainer"])
-    training.close()
-    return trainer
 
 
 def first_weights(run):

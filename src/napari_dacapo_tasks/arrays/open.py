@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_dacapo_tasks.arrays.array import Array
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray, arrays_in
-from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.errors import DataError, UserError
 
 OPENS = "OME-Zarr, zarr, TIFF or HDF5"
 
@@ -26,8 +27,27 @@ def open_array(path: str | Path) -> Array:
     Raises
     ------
     DataError
-        Where there is nothing, a file of another kind, or an array that cannot be used.
+        Where there is nothing, a file of another kind, a broken one, or an array that cannot be
+        used.
     """
+    with _said(path):
+        return _opened(path)
+
+
+@contextmanager
+def _said(path: str | Path) -> Iterator[None]:
+    """Make one sentence of whatever the libraries raise on a broken file."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split()).rstrip(".")
+        what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+        raise DataError(f"{path} cannot be opened ({what}): it may be damaged.") from error
+
+
+def _opened(path: str | Path) -> Array:
     file, dataset = split_path(path)
     if not file.is_file():
         return ZarrArray.open(file)
@@ -55,6 +75,11 @@ def images_at(path: str | Path) -> Iterator[tuple[str, Array]]:
     DataError
         As `open_array`.
     """
+    with _said(path):
+        yield from _images_at(path)
+
+
+def _images_at(path: str | Path) -> Iterator[tuple[str, Array]]:
     file, dataset = split_path(path)
     if file.is_file():
         from napari_dacapo_tasks.arrays.hdf5 import datasets_in, is_hdf5

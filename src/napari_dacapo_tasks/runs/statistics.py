@@ -43,4 +43,4 @@ def statistics_file(folder: Path) -> JsonLines[Statistic]:
 
 def _statistic(values: dict[str, Any]) -> Statistic:
     numbers = {name: float(value) for name, value in values.items()}
-    return Statistic(**{**numbers, "iteration": int(values["iteration"])})  # type: ignore[arg-type]
+    return Statistic(iteration=int(numbers.pop("iteration")), **numbers)

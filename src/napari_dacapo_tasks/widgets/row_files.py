@@ -39,11 +39,6 @@ def opened(path: str) -> Array | DataError:
         return open_array(path)
     except DataError as error:
         return error
-    except Exception as error:  # a broken file may raise anything, and must not stop the others
-        said = " ".join(str(error).split())
-        refusal = DataError(f"{path} cannot be opened: {type(error).__name__}: {said}.")
-        refusal.__cause__ = error
-        return refusal
 
 
 def found_rows(paths: Sequence[str]) -> Generator[None, None, list[TableRow]]:
@@ -70,17 +65,16 @@ def found_rows(paths: Sequence[str]) -> Generator[None, None, list[TableRow]]:
 
 def _arrays_at(path: str) -> Iterator[Opened]:
     """Give all arrays at a path: those of a container, or the only one."""
-    try:
-        inside = datasets_at(path)
-    except Exception:  # the sentence comes from opening it
-        inside = []
-    for dataset in inside or [path]:
+    for dataset in datasets_at(path) or [path]:
         yield dataset, opened(dataset)
 
 
 def datasets_at(path: str) -> list[str]:
-    """Give the paths of all arrays at a path: its own, or those of a container."""
-    return [place for place, _ in images_at(path)]
+    """Give the paths of all arrays at a path: its own, or those of a container, if any opens."""
+    try:
+        return [place for place, _ in images_at(path)]
+    except DataError:  # the sentence comes from opening it
+        return []
 
 
 def _is_array(found: Array | DataError) -> bool:
@@ -133,10 +127,7 @@ class Looked:
 def look_at(path: str) -> Generator[None, None, Looked]:
     """Look what a person may mean by a path; of a container with a single array, that."""
     yield None
-    try:
-        datasets = datasets_at(path)
-    except Exception:  # the sentence comes from opening it
-        datasets = []
+    datasets = datasets_at(path)
     if len(datasets) == 1:
         path = datasets[0]
     return Looked(path, datasets, opened(path))

@@ -246,12 +246,12 @@ class FilesDialog(QDialog):
         self.resize(self.width(), max(needed, self.layout().totalSizeHint().height()))
 
     def _add(self) -> None:
-        sources = {name: edit.source() for name, edit in self.edits.items()}
+        raw, labels, mask = (self.edits[name].source() for name in ("raw", "labels", "mask"))
         if self._row is not None:
-            self.entered.emit(replace(self._row, **sources, title=""))  # type: ignore[arg-type]
+            self.entered.emit(replace(self._row, raw=raw, labels=labels, mask=mask, title=""))
             self.close()
             return
-        row = TableRow(**sources)  # type: ignore[arg-type]
+        row = TableRow(raw=raw, labels=labels, mask=mask)
         self.entered.emit(row)
         self._said.setText(f"Added {row.name}")
         for edit in self.edits.values():

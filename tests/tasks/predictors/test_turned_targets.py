@@ -141,3 +141,11 @@ def test_a_weight_with_masks_of_an_earlier_call_is_the_same(name):
     np.testing.assert_array_equal(quick.weight.data, again.weight.data)
     assert quick.counts == again.counts
     assert quick.masks.keys() == again.masks.keys()
+
+
+@pytest.mark.parametrize("name", ["one-hot", "dummy"])
+def test_where_nothing_lasts_that_is_a_target_of_no_channels(name):
+    gt = placed(objects(), (8, 8, 8))
+    lasting = PREDICTORS[name].lasting_target(gt)
+    assert PREDICTORS[name].lasting_channels == lasting.num_channels == 0
+    assert (lasting.roi, lasting.shape, lasting.dtype) == (gt.roi, gt.shape, np.float32)
