@@ -81,9 +81,9 @@ def test_a_task_is_built_of_its_config():
     assert made.verify()[0]
 
 
-def test_segmentation_is_by_mutex_watershed():
-    (method,) = AffinitiesTask(config()).methods
-    assert method.title == "Mutex watershed"
+def test_segmentation_is_by_mutex_watershed_first():
+    titles = [method.title for method in AffinitiesTask(config()).methods]
+    assert titles == ["Mutex watershed", "Connected components"]
     assert AffinitiesTask(config()).parameters
 
 

@@ -29,8 +29,9 @@ def test_a_task_is_built_of_its_config():
 
 
 def test_the_ways_to_segmentations():
-    threshold, watershed = DistanceTask(config()).methods
+    threshold, watershed, components = DistanceTask(config()).methods
     assert [threshold.title, watershed.title] == ["Threshold", "Instances by watershed"]
+    assert components.title == "Threshold and connected components"
     labels = np.zeros((6, 8), np.uint8)
     labels[1:5, 1:4], labels[1:5, 4:7] = 1, 2
     target = DistanceTask(config()).predictor.create_target(

@@ -52,7 +52,11 @@ def test_no_kernel_size_is_1_and_the_config_stays_as_it_is():
 
 def test_the_ways_to_segmentations_take_the_distances():
     methods = HotDistanceTask(config()).methods
-    assert [method.title for method in methods] == ["Threshold", "Instances by watershed"]
+    assert [method.title for method in methods] == [
+        "Threshold",
+        "Instances by watershed",
+        "Threshold and connected components",
+    ]
     # One-hot halves that say the opposite: DaCapo's evaluation fails, ours never looks at them.
     distances = np.full((2, 6, 8), -0.5, np.float32)
     distances[0, 1:5, 2:6] = 0.5

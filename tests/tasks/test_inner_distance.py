@@ -43,8 +43,9 @@ def test_a_task_is_built_of_its_config():
 
 
 def test_the_ways_to_segmentations():
-    threshold, watershed = InnerDistanceTask(config()).methods
+    threshold, watershed, components = InnerDistanceTask(config()).methods
     assert [threshold.title, watershed.title] == ["Threshold", "Instances by watershed"]
+    assert components.title == "Threshold and connected components"
     labels = np.zeros((2, 8, 12), np.uint8)
     labels[0, 2:6, 2:6], labels[0, 2:6, 6:10] = 1, 2
     truth = NumpyArray(labels, axes="cyx", voxel_size=(25, 25))

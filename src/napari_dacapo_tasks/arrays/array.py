@@ -230,7 +230,8 @@ class Array:
 
     def describe(self) -> str:
         """Say shape and voxel size, as ``"128 x 128 x 128 voxels of 8 x 8 x 8 nm"``."""
-        channels = f"{self.num_channels} channels of " if self.num_channels is not None else ""
+        count = self.num_channels
+        channels = "" if count is None else f"{count} channel{'s' * (count != 1)} of "
         shape = " x ".join(str(n) for n in self.shape)
         return f"{channels}{shape} voxels of {self.unit.describe(self.voxel_size)}"
 

@@ -72,13 +72,13 @@ def _shared_pool() -> ThreadPoolExecutor:
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(
-                available_cores(), thread_name_prefix="numerics", initializer=_give_way
+                available_cores(), thread_name_prefix="numerics", initializer=give_way
             )
         return _pool
 
 
-def _give_way() -> None:
-    """Let a window's own thread go first, where threads have priorities of their own (Linux)."""
+def give_way() -> None:
+    """Let a window's own thread go before this one, where threads have priorities (Linux)."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         # A process that gives way already may give way more, but not less.

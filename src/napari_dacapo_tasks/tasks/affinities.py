@@ -67,14 +67,22 @@ class AffinitiesTask(Task):
 
     @property
     def methods(self) -> Sequence[Method]:
-        """Instances by mutex watershed."""
+        """Instances by mutex watershed, and by connected components."""
         from napari_dacapo_tasks.tasks.evaluators.instance import InstanceEvaluator
+        from napari_dacapo_tasks.tasks.post_processors.affinity_components import (
+            AffinityComponentsPostProcessor,
+        )
         from napari_dacapo_tasks.tasks.post_processors.mutex_watershed import (
             MutexWatershedPostProcessor,
         )
 
-        post_processor = MutexWatershedPostProcessor(self.config.neighborhood)
-        return [Method("Mutex watershed", post_processor, InstanceEvaluator([OBJECTS]))]
+        evaluator = InstanceEvaluator([OBJECTS])
+        mutex_watershed = MutexWatershedPostProcessor(self.config.neighborhood)
+        components = AffinityComponentsPostProcessor(self.config.neighborhood)
+        return [
+            Method("Mutex watershed", mutex_watershed, evaluator),
+            Method("Connected components", components, evaluator),
+        ]
 
 
 class AffinitiesTaskConfig(TaskConfig):

@@ -111,6 +111,7 @@ def methods_on_distances(
     """
     from napari_dacapo_tasks.tasks.evaluators.binary import BinaryEvaluator
     from napari_dacapo_tasks.tasks.evaluators.instance import InstanceEvaluator
+    from napari_dacapo_tasks.tasks.post_processors.components import ComponentsPostProcessor
     from napari_dacapo_tasks.tasks.post_processors.threshold import ThresholdPostProcessor
     from napari_dacapo_tasks.tasks.post_processors.watershed import WatershedPostProcessor
 
@@ -124,6 +125,11 @@ def methods_on_distances(
         Method(
             "Instances by watershed",
             WatershedPostProcessor(channels, first_channel, config.scale_factor),
+            InstanceEvaluator(channels),
+        ),
+        Method(
+            "Threshold and connected components",
+            ComponentsPostProcessor(channels, first_channel, thresholds),
             InstanceEvaluator(channels),
         ),
     ]

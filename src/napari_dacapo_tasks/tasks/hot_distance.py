@@ -39,7 +39,7 @@ class HotDistanceTask(Task):
 
     @property
     def methods(self) -> Sequence[Method]:
-        """Threshold, and instances by watershed, of the distances."""
+        """Threshold, and instances by watershed or as what hangs together, of the distances."""
         return methods_on_distances(self.config, first_channel=len(self.config.channels))
 
 

@@ -33,7 +33,7 @@ class InnerDistanceTask(Task):
 
     @property
     def methods(self) -> Sequence[Method]:
-        """Threshold, and instances by watershed."""
+        """Threshold, and instances by watershed or as what hangs together."""
         return methods_on_distances(self.config, thresholds=THRESHOLDS)
 
 

@@ -219,3 +219,20 @@ def test_the_sweep_holds_the_default(offsets, number):
 def test_parameters_out_of_bounds_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MutexWatershedPostProcessorParameters(**wrong)
+
+
+def test_holes_are_filled_on_request(prediction, no_process):
+    ids = np.ones((5, 9), int)
+    ids[1:4, 1:4] = 0
+    ids[:, 6:] = 2
+    ids[2, 7] = 0
+    made = prediction(affinities(ids, PLANE[:2]))
+    assert (process(made, PLANE[:2]).data == 0).sum() == 10
+    labels = process(made, PLANE[:2], fill_holes=5).data[0]
+    np.testing.assert_array_equal(labels[:, 6:], 2)
+    assert (labels == 0).sum() == 9
+
+
+def test_it_sees_twice_as_far_as_its_offsets():
+    processor = MutexWatershedPostProcessor([(1, 0, 0), (0, 1, 0), (0, 0, -27), (3, 0, 0)])
+    assert tuple(processor.context((40, 4, 4))) == (6, 32, 54)

@@ -77,3 +77,24 @@ def test_leaving_cancels(prediction):
     assert next(steps) == 0
     steps.close()
     assert list(steps) == []
+
+
+def test_holes_are_filled_on_request(prediction, same_place):
+    plane = np.ones((6, 9))
+    plane[2:4, 2:4] = plane[0, 7] = plane[3, 6] = -1
+    values = prediction([plane, -plane])
+    processor = ThresholdPostProcessor(["a", "b"])
+    parameters = processor.default.model_copy(update={"fill_holes": 3})
+    labels = processor.process(values, parameters)
+    assert labels.data.dtype == np.uint8
+    assert (labels.data[0] == 0).sum() == 5, "only the hole of one voxel is small enough"
+    np.testing.assert_array_equal(labels.data[1], plane < 0)
+    same_place(labels, values)
+    shares = list(processor.segment(values, parameters))
+    assert shares == sorted(shares)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf])
+def test_a_threshold_is_a_number(threshold):
+    with pytest.raises(ValueError, match="finite number"):
+        at(threshold)

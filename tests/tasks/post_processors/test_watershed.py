@@ -3,7 +3,10 @@ import pytest
 
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics.distances import normalized_distance, signed_distance
-from napari_dacapo_tasks.tasks.post_processors.watershed import WatershedPostProcessor
+from napari_dacapo_tasks.tasks.post_processors.watershed import (
+    CONTEXT,
+    WatershedPostProcessor,
+)
 
 SCALE = 160.0
 TWO = np.zeros((9, 12, 24), np.uint8)
@@ -100,3 +103,23 @@ def test_the_sweep_holds_the_default():
     swept = list(processor.enumerate_parameters())
     assert processor.default in swept
     assert len(set(swept)) == len(swept) == 12
+
+
+def test_holes_are_filled_after_small_objects_are_left_out(prediction):
+    plane = np.full((9, 18), 0.9, np.float32)
+    plane[[0, -1]] = plane[:, [0, -1]] = -1
+    plane[3:6, 3:6] = plane[4, 12] = -1
+    plane[4, 4] = 0.3
+    processor = WatershedPostProcessor(["a"], scale_factor=80.0)
+    values = prediction(plane[None], (40, 40))
+    assert process(processor, values).data.max() == 2
+    assert (process(processor, values, fill_holes=9).data[0, 3:6, 3:6] == 0).sum() == 8
+    filled = process(processor, values, fill_holes=9, min_size=2).data[0]
+    np.testing.assert_array_equal(filled[1:-1, 1:-1], 1)
+    assert not filled[0].any()
+
+
+def test_it_sees_as_far_along_every_axis():
+    processor = WatershedPostProcessor(["a"])
+    assert tuple(processor.context((4, 4, 4))) == (CONTEXT,) * 3
+    assert tuple(processor.context((40, 4, 4))) == (2, CONTEXT, CONTEXT)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from enum import Enum
 from math import prod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.numerics.threads import slices
 
+WORKING_BYTES = 16
+"""For each voxel: labels, a mask, and as much again to work with."""
+
 _SLAB_VALUES = 1 << 22
 """Values that are read at a time: some hundredths of a second of work."""
 
@@ -25,10 +28,25 @@ _SLAB_VALUES = 1 << 22
 class PostProcessorParameters(BaseModel):
     """Parameters of a post-processor; lengths are in nanometres (voxels without a unit)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sections: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Fields of the form that stand together, by heading; the others come first."""
+
+    @property
+    def smallest_object(self) -> int:
+        """Objects of fewer voxels are left out."""
+        return max(int(getattr(self, "min_size", 0)), 1)
+
+    @property
+    def largest_hole(self) -> int:
+        """Holes in objects of up to so many voxels are filled."""
+        return int(getattr(self, "fill_holes", 0))
+
+    def without_clean_up(self) -> Self:
+        """Give the same parameters that leave out no object, however small, and fill no hole."""
+        wanted = {"min_size", "fill_holes"} & set(type(self).model_fields)
+        return self.model_copy(update=dict.fromkeys(wanted, 0))
 
 
 Parameters = TypeVar("Parameters", bound=PostProcessorParameters)
@@ -48,11 +66,27 @@ class Labelling(Enum):
     """Which class a voxel is of, in one channel."""
 
 
+class Stitching(Enum):
+    """How what is found in blocks becomes what would be found in the whole."""
+
+    NONE = "none"
+    """Each voxel speaks for itself: there is nothing to stitch."""
+
+    TOUCHING = "touching"
+    """Blocks see a little of each other, and what is in one place is one object: exact."""
+
+    OVERLAPPING = "overlapping"
+    """Objects of two blocks are one where they are mostly the same: close, not exact."""
+
+
 class PostProcessor(ABC, Generic[Parameters]):
     """Makes a segmentation of what a model answers in eval mode, or of a perfect target."""
 
     labelling: ClassVar[Labelling]
     """What the labels say."""
+
+    stitching: ClassVar[Stitching] = Stitching.NONE
+    """How large volumes are segmented block by block."""
 
     @property
     @abstractmethod
@@ -92,6 +126,15 @@ class PostProcessor(ABC, Generic[Parameters]):
         DataError
             Where the prediction is not of the channels that the task has.
         """
+
+    def context(self, voxel_size: Sequence[int]) -> Coordinate:
+        """Give the voxels that must be seen beyond a block, along each axis."""
+        return Coordinate(0 for _ in voxel_size)
+
+    def bytes_per_voxel(self, prediction: Array) -> int:
+        """Estimate the memory that `segment` takes, with what it reads and makes."""
+        channels = prediction.num_channels or 1
+        return channels * prediction.dtype.itemsize + WORKING_BYTES
 
     def process(self, prediction: Array, parameters: Parameters) -> NumpyArray:
         """Segment in one go; as `segment`."""

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
+from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, filled
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     Labelling,
     PostProcessor,
     PostProcessorParameters,
     labels_of,
     require_channels,
+    share_of,
     slabs,
 )
 
+Threshold = Annotated[
+    float,
+    Field(
+        title="Threshold",
+        description="Voxels with a prediction above this are objects. Distances are 0 at the "
+        "boundary: raise it for thinner objects, lower it for thicker ones.",
+    ),
+]
+"""The field ``threshold`` of distances."""
+
 THRESHOLDS = (-0.1, 0.0, 0.1)
 """What a sweep tries: around the boundary of a distance, which is at 0."""
+
+FOUND = 0.3
+"""Share of the work after which objects are found, where holes are filled next."""
 
 
 class ThresholdPostProcessorParameters(PostProcessorParameters):
     """Parameters of `ThresholdPostProcessor`."""
 
-    threshold: float = Field(
-        default=0.0,
-        title="Threshold",
-        description="Voxels with a prediction above this are objects. Distances are 0 at the "
-        "boundary: raise it for thinner objects, lower it for thicker ones.",
-    )
+    threshold: Threshold = 0.0
+    fill_holes: FillHoles = 0
 
 
 class ThresholdPostProcessor(PostProcessor[ThresholdPostProcessorParameters]):
@@ -75,8 +87,10 @@ class ThresholdPostProcessor(PostProcessor[ThresholdPostProcessorParameters]):
         require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
         labels = np.empty((len(self.channels), *prediction.shape), np.uint8)
         parts = slabs(prediction)
+        share = FOUND if parameters.fill_holes else 1.0
         for done, (rows, roi) in enumerate(parts):
-            yield done / len(parts)
+            yield share * done / len(parts)
             values = prediction[roi][self.first_channel :]
             np.greater(values, parameters.threshold, out=labels[:, rows].view(np.bool_))
+        yield from share_of(filled(labels, parameters.fill_holes), share, 1.0)
         return labels_of(prediction, labels)
