@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
@@ -31,6 +31,23 @@ class AxisTile:
     output: slice
     within: slice
     share: NDArray[np.float32] | None = None
+
+    def within_part(self, begin: int, end: int) -> AxisTile | None:
+        """Give what of it lies in a part of the output, which then is the whole; None if nothing.
+
+        The begin of the input stays as it is.
+        """
+        start, stop = max(begin, self.output.start), min(end, self.output.stop)
+        if start >= stop:
+            return None
+        skipped, length = start - self.output.start, stop - start
+        inside = self.within.start + skipped
+        return AxisTile(
+            self.begin,
+            slice(start - begin, stop - begin),
+            slice(inside, inside + length),
+            None if self.share is None else self.share[skipped : skipped + length],
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,50 @@ class TileAxis:
     def input_for(self, length: int) -> int:
         """Length of the shortest input with an output of at least ``length``."""
         return self.at_least(ceil((length + self.context) / self.factor))
+
+    def whole(self, size: int) -> int:
+        """Longest input of at most ``size`` that the network takes; 0 where there is none."""
+        fitting = self.at_least(size)
+        if fitting > size:
+            fitting -= self.step // self.factor
+        return fitting if self.at_least(fitting) <= size else 0
+
+    def answered(self, size: int) -> int:
+        """Length of the output that rests on an input of ``size`` alone, in whole steps.
+
+        A network that loses nothing at the border pads anyway, and answers for all of it.
+        """
+        return self.answer(self.whole(size)) if self.context else self.answer(size)
+
+    def cover(
+        self, begin: int, end: int, low: int, high: int, beyond: bool
+    ) -> tuple[int, list[AxisTile]]:
+        """Cover a part of an output; give the length of every input, and the tiles.
+
+        Lengths count from where the answer to an input begins that begins with the raw data. A
+        voxel's answer does not depend on the part that it is asked for in, but for rounding:
+        tiles begin at whole steps, and where they blend they are laid over all of the output.
+
+        Parameters
+        ----------
+        begin, end
+            Of the part.
+        low, high
+            Of all the output that there can be.
+        beyond
+            Whether inputs may reach beyond the raw data.
+        """
+        first, until = (low, high) if self.blends else (begin, end)
+        first, until = (first - self.margin) // self.step * self.step, until + self.margin
+        if not beyond:
+            first, until = max(first, low), min(until, high)
+        size, tiles = self.lay(until - first)
+        moved = (tile.within_part(begin - first, end - first) for tile in tiles)
+        return size, [
+            replace(tile, begin=tile.begin + first // self.factor)
+            for tile in moved
+            if tile is not None
+        ]
 
     def lay(self, length: int) -> tuple[int, list[AxisTile]]:
         """Cover an output of ``length``; give the length of every input, and the tiles.

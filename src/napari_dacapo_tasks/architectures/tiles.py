@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from napari_dacapo_tasks.architectures.cnnectome_unet import CNNectomeUNet
 from napari_dacapo_tasks.architectures.model import Model, in_eval_mode
-from napari_dacapo_tasks.architectures.tile_axes import TileAxis
+from napari_dacapo_tasks.architectures.tile_axes import AxisTile, TileAxis
 from napari_dacapo_tasks.errors import DataError
 
 OVERLAP = 0.25
@@ -56,6 +56,10 @@ class Tiles:
     margin
         By how much more raw data around improves the answers at the border, in voxels of the
         output.
+    largest
+        Shape of the largest inputs, in voxels of the raw data.
+    blends
+        Whether tiles go over into each other, since none has room for all that the network sees.
     """
 
     def __init__(self, model: Model, input_shape: Sequence[int] | None = None) -> None:
@@ -80,6 +84,8 @@ class Tiles:
         self.context = Coordinate(axis.context for axis in self._axes)
         self.step = Coordinate(axis.step for axis in self._axes)
         self.margin = Coordinate(axis.margin for axis in self._axes)
+        self.largest = Coordinate(axis.longest for axis in self._axes)
+        self.blends = any(axis.blends for axis in self._axes)
 
     def output_shape(self, input_shape: Sequence[int]) -> Coordinate:
         """Shape of the prediction of raw data; below 1 where there is too little of it."""
@@ -92,6 +98,38 @@ class Tiles:
         return Coordinate(
             axis.input_for(size) for axis, size in zip(self._axes, output_shape, strict=True)
         )
+
+    def answered_shape(self, input_shape: Sequence[int]) -> Coordinate:
+        """Shape of the prediction that rests on raw data alone, and on nothing beyond its end."""
+        return Coordinate(
+            axis.answered(size) for axis, size in zip(self._axes, input_shape, strict=True)
+        )
+
+    def cover(
+        self, begin: Sequence[int], end: Sequence[int], input_shape: Sequence[int], beyond: bool
+    ) -> tuple[list[int], list[tuple[AxisTile, ...]]]:
+        """Lay tiles over a part of the prediction; give the shape of every input, and the tiles.
+
+        The answer for a voxel depends neither on the part that it is asked for in nor, unless
+        they blend, on the size of tiles; but for rounding.
+
+        Parameters
+        ----------
+        begin, end
+            Of the part, in voxels of the output from the begin of the raw data.
+        input_shape
+            Of all raw data.
+        beyond
+            Whether inputs may begin before the raw data and end after it.
+        """
+        sizes, tiles = [], []
+        for axis, b, e, n in zip(self._axes, begin, end, input_shape, strict=True):
+            ahead = axis.context // 2
+            low, high = (-ahead, n * axis.factor - ahead) if beyond else (0, axis.answered(n))
+            size, along = axis.cover(b - ahead, e - ahead, low, high, beyond)
+            sizes.append(size)
+            tiles.append(along)
+        return sizes, list(product(*tiles))
 
     def predict(
         self,

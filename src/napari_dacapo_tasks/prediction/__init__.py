@@ -1,1 +1,1 @@
-"""From a trained network to predictions, segmentations and scores, at any size."""
+"""From a trained network to predictions, at any size, and to other programs."""

@@ -32,7 +32,7 @@ class Filled:
     Attributes
     ----------
     roi
-        Which, in grid steps.
+        Which, in grid steps; empty where it only goes on, and nothing new can be seen yet.
     share
         Of all that is asked for, so much is done.
     voxels_per_second

@@ -55,7 +55,7 @@ class RunConfig(BaseModel):
             if name == "task":
                 parts[name] = task_from_dict(values, source)
             elif name == "architecture":
-                parts[name] = _architecture_from_dict(values, source)
+                parts[name] = architecture_from_dict(values, source)
             else:
                 kind = DataConfig if name == "data" else TrainerConfig
                 parts[name] = validated(kind, values, source)
@@ -63,14 +63,10 @@ class RunConfig(BaseModel):
 
     def save(self, path: str | Path) -> None:
         """Write a YAML file of plain values; raises ConfigError where that fails."""
-        architecture = {
-            TYPE: _type_name(self.architecture),
-            **self.architecture.model_dump(mode="json"),
-        }
         write_yaml(
             {
                 "task": task_to_dict(self.task),
-                "architecture": architecture,
+                "architecture": architecture_to_dict(self.architecture),
                 "data": self.data.model_dump(mode="json"),
                 "trainer": self.trainer.model_dump(mode="json"),
             },
@@ -78,11 +74,14 @@ class RunConfig(BaseModel):
         )
 
 
-def _type_name(architecture: CNNectomeUNet) -> str:
-    return next(name for name, kind in ARCHITECTURES.items() if kind is type(architecture))
+def architecture_to_dict(architecture: CNNectomeUNet) -> dict[str, Any]:
+    """Give plain values, with the type's name."""
+    kind = next(name for name, kind in ARCHITECTURES.items() if kind is type(architecture))
+    return {TYPE: kind, **architecture.model_dump(mode="json")}
 
 
-def _architecture_from_dict(values: Mapping[str, Any], source: str) -> CNNectomeUNet:
+def architecture_from_dict(values: Mapping[str, Any], source: str) -> CNNectomeUNet:
+    """Build an architecture of plain values; raises ConfigError."""
     name = values.get(TYPE)
     if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -118,6 +118,7 @@ def create_run(
     weights = first_weights(task, architecture)
     yield from _shares(check_content(data, architecture), 0.0, CHECKED)
     crops, copies = _laid_out(rows)
+    seen = data.train[0].raw
     config = RunConfig(
         task=task_in_folder(task),
         architecture=architecture,
@@ -126,6 +127,8 @@ def create_run(
             labels=labels,
             intensity_range=data.intensity_range,
             sampling=sampling or SamplingConfig(),
+            voxel_size=tuple(size / seen.unit.steps for size in seen.voxel_size),
+            unit=seen.unit.name,
         ),
         trainer=trainer,
     )

@@ -101,6 +101,12 @@ def _rising(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _positive(sizes: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    if sizes is not None and not all(isfinite(size) and size > 0 for size in sizes):
+        raise ValueError(f"{sizes} must be numbers above 0, one for each axis")
+    return sizes
+
+
 def _one_trains(crops: tuple[CropConfig, ...]) -> tuple[CropConfig, ...]:
     if not any(crop.use == "train" for crop in crops):
         raise ValueError("no crop trains: set the use of at least one to train")
@@ -125,3 +131,14 @@ class DataConfig(BaseModel):
         description="Raw values that the network sees as -1 and 1; others in proportion.",
     )
     sampling: SamplingConfig = Field(default=SamplingConfig(), title="Sampling")
+    voxel_size: Annotated[tuple[float, ...] | None, AfterValidator(_positive)] = Field(
+        default=None,
+        title="Voxel size",
+        description="Of the raw data, for each axis: what the network sees in prediction must have "
+        "the same. Left out: not known.",
+    )
+    unit: Literal["nm", "voxels"] = Field(
+        default="nm",
+        title="Unit",
+        description="Of the voxel size: nanometres, or voxels for data without a physical unit.",
+    )

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from napari_dacapo_tasks.architectures import Architecture
+from napari_dacapo_tasks.architectures.precision import HALF
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.training.optimizers import TENSORS_PER_WEIGHT
-from napari_dacapo_tasks.training.precision import HALF
 
 FLOAT = 4
 """Bytes of a float32."""

@@ -20,9 +20,6 @@ from napari_dacapo_tasks.runs.data import Volume
 from napari_dacapo_tasks.runs.fit import by
 from napari_dacapo_tasks.runs.intensity import check_finite, normalised
 from napari_dacapo_tasks.tasks import Task
-from napari_dacapo_tasks.tasks.post_processors.post_processor import Labelling
-from napari_dacapo_tasks.tasks.predictors.predictor import like
-from napari_dacapo_tasks.tasks.task import Method
 
 
 @dataclass(frozen=True)
@@ -171,30 +168,6 @@ def predicted(
     )
     inside = begin - answered_begin
     return answers[(slice(None), *map(slice, inside, inside + region.shape))]
-
-
-def truth_for(
-    region: ScoredRegion, segmentation: NumpyArray, method: Method, task: Task
-) -> tuple[NumpyArray, NumpyArray]:
-    """Give the ground truth that a segmentation is fairly compared with, and where it is known.
-
-    As in a preview, foreground is any id, classes are the ids, and an object is an id as far as it
-    hangs together in the region, or is found to.
-    """
-    gt, mask = region.volume.ground_truth.read(region.roi)
-    labelling = method.post_processor.labelling
-    if labelling is Labelling.CLASSES:
-        return gt, mask
-    if labelling is Labelling.FOREGROUND:
-        return like(gt, (gt.data != 0).astype(np.uint8)), mask
-    from napari_dacapo_tasks.numerics.separation import separation  # it loads compiled loops
-
-    as_object = bool(getattr(task.predictor, "background_as_object", False))
-    channels = [
-        separation(ids, labels, mask.data, background_as_object=as_object).truth
-        for ids, labels in zip(gt.data, segmentation.data, strict=True)
-    ]
-    return like(gt, np.stack(channels)), mask
 
 
 def _as_seen(raw: Array, roi: Roi, intensity_range: tuple[float, float]) -> NDArray[np.float32]:

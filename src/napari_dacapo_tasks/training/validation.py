@@ -22,6 +22,7 @@ from napari_dacapo_tasks.architectures.out_of_memory import (
 from napari_dacapo_tasks.architectures.tiles import Tiles
 from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.errors import UserError
+from napari_dacapo_tasks.evaluation.truth import truth_for
 from napari_dacapo_tasks.numerics.threads import slices
 from napari_dacapo_tasks.runs.data import Volume
 from napari_dacapo_tasks.runs.scores import Score, criterion_of, mean_of
@@ -34,7 +35,6 @@ from napari_dacapo_tasks.training.scored_region import (
     ScoredRegion,
     predicted,
     scored_region,
-    truth_for,
 )
 
 Result = TypeVar("Result")
@@ -294,7 +294,9 @@ class Validator:
     def _evaluate(self, region: ScoredRegion, segmentation: NumpyArray) -> Scores:
         assert self._method is not None, "there is a segmentation"
         evaluator = self._method.evaluator
-        truth, mask = truth_for(region, segmentation, self._method, self.task)
+        truth, mask = truth_for(
+            region.volume.ground_truth, region.roi, segmentation, self._method, self.task
+        )
         scores = evaluator.evaluate(segmentation, truth, mask)
         lengths = {one.name for one in evaluator.criteria if one.unit == "world"}
         steps = truth.unit.steps

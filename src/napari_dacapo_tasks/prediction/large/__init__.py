@@ -1,0 +1,1 @@
+"""Predictions of volumes far larger than memory, by several workers."""

@@ -1,0 +1,1 @@
+"""From predictions to segmentations, at any size."""
