@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
 
+from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.cli import main
 from napari_dacapo_tasks.tasks import (
     AffinitiesTaskConfig,
+    DistanceTaskConfig,
     HotDistanceTaskConfig,
     InnerDistanceTaskConfig,
     OneHotTaskConfig,
@@ -103,3 +106,44 @@ def kinds():
 def task(request):
     """Each of these tasks in turn."""
     return request.param
+
+
+EDGE = 32
+STEPS = 3
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    """Train a few steps and predict, once for all who go on from there: paths by name."""
+    folder = tmp_path_factory.mktemp("trained")
+    axes = np.indices((EDGE,) * 3)
+    labels = np.zeros((EDGE,) * 3, np.uint8)
+    for number, centre in enumerate([(8, 8, 8), (22, 10, 12), (12, 22, 20), (24, 24, 24)], 1):
+        labels[sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < 5**2] = number
+    noise = np.random.default_rng(0).normal(0, 20, labels.shape)
+    raw = (np.where(labels > 0, 180, 70) + noise).clip(0, 255).astype(np.uint8)
+    paths = {name: folder / name for name in ("raw.zarr", "gt.zarr", "run", "prediction.zarr")}
+    for name, values in (("raw.zarr", raw), ("gt.zarr", labels)):
+        list(write_ome_zarr(paths[name], Array(values, axes="zyx", voxel_size=(8, 8, 8)), name))
+    task = DistanceTaskConfig(name="balls", channels=["balls"], **LENGTHS)
+    save_task(task, folder / "task.yaml")
+    given = ["--task", folder / "task.yaml", "--raw", paths["raw.zarr"], "--gt", paths["gt.zarr"]]
+    steps = ["--set", f"trainer.iterations={STEPS}"]
+    with pytest.MonkeyPatch.context() as patch:
+        for arguments in (
+            ["new", paths["run"], *given, *SMALL, *steps],
+            ["train", paths["run"]],
+            ["predict", paths["run"], paths["raw.zarr"], paths["prediction.zarr"]],
+        ):
+            patch.setattr(sys, "argv", ["", *map(str, arguments)])
+            with pytest.raises(SystemExit) as end:
+                main()
+            assert not end.value.code, arguments
+    return {name.removesuffix(".zarr"): path for name, path in paths.items()}
+
+
+@pytest.fixture
+def way(trained_once, tmp_path):
+    """Give a trained run of one's own, with its raw data, labels and prediction, and a place."""
+    shutil.copytree(trained_once["run"], tmp_path / "run")
+    return {**trained_once, "run": tmp_path / "run", "out": tmp_path / "out.zarr"}

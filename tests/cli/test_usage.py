@@ -14,6 +14,8 @@ from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.tasks import PretrainedTaskConfig
 from napari_dacapo_tasks.tasks.files import save_task
 
+VERBS = ("preview", "new", "train", "predict", "segment", "evaluate", "sweep", "export")
+
 FIB25 = Path(__file__).parent / "../../../shared/data/fib25.ome.zarr"
 
 
@@ -28,7 +30,7 @@ class TestUsage:
         assert command(*arguments)[0] == 2
 
     def test_every_verb_has_help(self, command):
-        for verb in ("preview", "new", "train"):
+        for verb in VERBS:
             code, said, _ = command(verb, "--help")
             assert code == 0
             assert "--json" in said
@@ -45,6 +47,22 @@ def test_only_training_imports_torch(files, small_task, kinds, small_options, tm
     for task in (small_task, *label_tasks):
         options = ["--task", tmp_path / f"{task.name}.yaml", "--raw", files["raw"]]
         verbs.append(["new", tmp_path / task.name, *options, "--gt", files["gt"], *small_options])
+    assert imported_by(verbs) == [f"{verb[0]} False False" for verb in verbs]
+
+
+def test_what_is_made_of_predictions_imports_no_torch(way, tmp_path):
+    run, prediction, gt = way["run"], way["prediction"], way["gt"]
+    verbs = [
+        ["segment", run, prediction, way["out"]],
+        ["segment", run, prediction, tmp_path / "blocks.zarr", "--method", "2", "--blockwise"],
+        ["evaluate", run, way["out"], gt, "--out", tmp_path / "scores"],
+        ["sweep", run, prediction, gt, "--range", "threshold=0,0.1"],
+    ]
+    assert imported_by(verbs) == [f"{verb[0]} False False" for verb in verbs]
+
+
+def imported_by(verbs):
+    """Run verbs in a process of their own: after each, whether torch and napari are there."""
     code = (
         "import sys\n"
         "from napari_dacapo_tasks.cli import main\n"
@@ -56,8 +74,7 @@ def test_only_training_imports_torch(files, small_task, kinds, small_options, tm
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
-    assert found == [f"{verb[0]} False False" for verb in verbs]
+    return [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
 
 
 @pytest.mark.skipif(not FIB25.exists(), reason="the volume ../shared/data/fib25.ome.zarr is absent")
@@ -66,7 +83,7 @@ def test_a_real_volume(command, files, small_task, small_options):
     gt = f"{FIB25}/labels/neurons"
     assert command("preview", files["task"], gt, files["out"])[0] == 0
     target = open_array(files["out"] / "target")
-    assert target.describe() == "1 channels of 160 x 250 x 250 voxels of 10 x 10 x 10 nm"
+    assert target.describe() == "1 channel of 160 x 250 x 250 voxels of 10 x 10 x 10 nm"
     options = ["--task", files["task"], "--raw", FIB25, "--gt", gt, *small_options]
     assert command("new", files["run"], *options, "--set", "trainer.iterations=3")[0] == 0
     code, said, error = command("train", files["run"], "--json")

@@ -1,8 +1,8 @@
 """The command ``napari-dacapo-tasks``: what the docks do, without a screen.
 
 Each verb is one public function. Refusals are one sentence on standard error and exit code 1,
-wrong usage is exit code 2. Only ``train`` and ``demo`` import torch, and ``new`` where a task
-begins with trained weights.
+wrong usage is exit code 2. Only ``train``, ``predict``, ``worker``, ``export`` and ``demo`` import
+torch, and ``new`` where a task begins with trained weights.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ import typer
 from napari_dacapo_tasks import __version__
 from napari_dacapo_tasks.cli.cluster import cluster
 from napari_dacapo_tasks.cli.demo import demo
+from napari_dacapo_tasks.cli.evaluate import evaluate
+from napari_dacapo_tasks.cli.export import export
 from napari_dacapo_tasks.cli.new import new
+from napari_dacapo_tasks.cli.predict import predict
 from napari_dacapo_tasks.cli.preview import preview
 from napari_dacapo_tasks.cli.runs import runs, stop
+from napari_dacapo_tasks.cli.segment import segment
+from napari_dacapo_tasks.cli.sweep import sweep
 from napari_dacapo_tasks.cli.train import train
+from napari_dacapo_tasks.cli.worker import worker
 from napari_dacapo_tasks.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -51,5 +57,19 @@ def options(
     """See what a network will be taught, train it, and use it, without a screen."""
 
 
-for verb in (preview, new, train, runs, stop, cluster, demo):
+for verb in (
+    preview,
+    new,
+    train,
+    runs,
+    stop,
+    cluster,
+    predict,
+    segment,
+    evaluate,
+    sweep,
+    export,
+    worker,
+    demo,
+):
     app.command()(verb)

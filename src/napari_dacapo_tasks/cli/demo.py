@@ -24,7 +24,7 @@ def demo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Open napari on the built-in sample, preview a task, train it, and show its prediction."""
+    """Open napari on the built-in sample: preview a task, train it, predict, segment, score."""
     if not has_screen():
         arguments = ["demo", "--screenshots", str(screenshots or DEMO_PICTURES)]
         arguments += ["--iterations", str(iterations)] if iterations else []
@@ -39,11 +39,14 @@ def demo(
                 "run": str(result.run_folder),
                 "first_loss": result.first_loss,
                 "last_loss": result.last_loss,
+                "scores": result.scores,
                 "screenshots": [str(path) for path in result.screenshots],
             }
         )
         return
     print(f"The loss went from {result.first_loss:.3g} to {result.last_loss:.3g}.")
+    for channel, scores in result.scores.items():
+        print(f"The segmentation of {channel} has a Dice score of {scores['dice']:.2f}.")
     print(f"The run lies in {result.run_folder}.")
     if result.screenshots:
         print(f"Screenshots: {', '.join(str(path) for path in result.screenshots)}")
