@@ -77,7 +77,7 @@ def test_every_command_of_the_manifest_can_be_imported():
     manifest = PluginManifest.from_distribution("napari-dacapo-tasks")
     for command in manifest.contributions.commands:
         assert callable(import_python_name(command.python_name)), command.id
-    assert {w.display_name for w in manifest.contributions.widgets} == {"Task", "Train"}
+    assert {w.display_name for w in manifest.contributions.widgets} == {"Task", "Train", "Predict"}
 
 
 def test_napari_finds_reader_and_samples(dacapo_container):

@@ -18,7 +18,7 @@ ITERATIONS = 8
 
 
 @pytest.mark.skipif(not terminal.has_screen(), reason="there is no screen, nor Xvfb to draw one")
-def test_the_demo_previews_trains_and_shows_the_prediction(tmp_path):
+def test_the_demo_previews_trains_predicts_segments_and_scores(tmp_path):
     pictures = tmp_path / "pictures"
     command = [sys.executable, "-m", "napari_dacapo_tasks", "demo", "--json"]
     command += ["--iterations", str(ITERATIONS), "--screenshots", str(pictures)]
@@ -34,11 +34,14 @@ def test_the_demo_previews_trains_and_shows_the_prediction(tmp_path):
     assert run.latest_checkpoint().stem == f"{ITERATIONS:06d}"
     prediction = ZarrArray.open(run.snapshot_path(ITERATIONS) / "prediction")
     assert np.isfinite(prediction[prediction.roi]).all()
+    assert 0 <= said["scores"]["mito"]["dice"] <= 1
     assert [os.path.basename(path) for path in said["screenshots"]] == [
         "1-preview.png",
         "2-training.png",
         "3-target.png",
         "4-prediction.png",
+        "5-segmentation.png",
+        "6-scores.png",
     ]
     for path in said["screenshots"]:
         with Image.open(path) as picture:

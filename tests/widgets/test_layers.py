@@ -3,13 +3,12 @@ import numpy as np
 import pytest
 import zarr
 from funlib.geometry import Roi
-from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
 from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import VOXEL, WorldUnit
-from napari_dacapo_tasks.widgets.layers import array_of, box_around_view, first_voxel, geometry_of
+from napari_dacapo_tasks.widgets.layers import array_of, first_voxel, geometry_of
 
 VALUES = np.arange(10 * 12 * 14, dtype=np.uint16).reshape(10, 12, 14)
 PLACE = {
@@ -135,24 +134,6 @@ def test_raw_with_channels(shape, options, channels):
 def test_other_layers_are_refused():
     with pytest.raises(DataError, match="'spots' is of type Points"):
         array_of(Points(np.zeros((1, 3)), name="spots"))
-
-
-@pytest.mark.parametrize("ndisplay", [2, 3])
-def test_the_box_lies_around_the_view_and_inside_of_the_layer(ndisplay):
-    viewer = ViewerModel()
-    layer = viewer.add_labels(np.zeros((60, 60, 60), np.uint8), **PLACE)
-    array = array_of(layer)
-    viewer.dims.ndisplay = ndisplay
-    centre = layer.data_to_world((20, 30, 40))
-    viewer.dims.point = centre
-    viewer.scene.camera.center = centre
-    assert first_voxel(array, box_around_view(viewer, array, layer, 16)) == (12, 22, 32)
-    viewer.scene.camera.center = layer.data_to_world((1000, 0, 0))
-    viewer.dims.point = layer.data_to_world((59, 0, 0))
-    begin = first_voxel(array, box_around_view(viewer, array, layer, 16))
-    assert begin == (44, 0, 0)
-    whole = box_around_view(viewer, array, layer, 1000)
-    assert whole == array.roi
 
 
 def test_first_voxel_of_a_region():

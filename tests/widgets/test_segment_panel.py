@@ -241,6 +241,7 @@ def test_classes_have_the_colours_of_the_target(desk: Desk, balls: NDArray[Any])
     for label in (1, 2):
         np.testing.assert_array_equal(layer.get_color(label), picture.get_color(label))
     assert desk.verdict == "Every voxel comes out right."
+    assert not desk.panel.chooser.combo.isVisibleTo(desk.panel)  # there is but one
     # Another kind of labels has colours of its own again.
     desk.dock.task.setValue(AffinitiesTaskConfig(name="a", neighborhood=NEAREST))
     desk.settle()
@@ -248,7 +249,6 @@ def test_classes_have_the_colours_of_the_target(desk: Desk, balls: NDArray[Any])
     assert "class" not in layer.features
     assert layer.get_color(3) is not None
     assert desk.verdict == "All 3 objects come apart."
-    assert not desk.panel.chooser.combo.isVisibleTo(desk.panel)  # there is but one
 
 
 class Slow:

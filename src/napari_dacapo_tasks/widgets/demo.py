@@ -1,4 +1,4 @@
-"""The main job on the built-in sample: preview a task, train it, see the prediction.
+"""The main job on the built-in sample: preview a task, train it, predict, segment, score.
 
 It presses the docks' own buttons, so what it shows is what a person gets.
 """
@@ -21,10 +21,16 @@ from napari_dacapo_tasks.errors import RunError
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig, ValidationConfig
 from napari_dacapo_tasks.samples import ORGANELLES
+from napari_dacapo_tasks.tasks.evaluators.evaluator import Scores
+from napari_dacapo_tasks.widgets.predict_controls import State as PredictState
+from napari_dacapo_tasks.widgets.predict_dock import PredictDock
+from napari_dacapo_tasks.widgets.region_panel import VOXELS
 from napari_dacapo_tasks.widgets.run_controls import State
 from napari_dacapo_tasks.widgets.run_folder_panel import free_folder
 from napari_dacapo_tasks.widgets.task_dock import TaskDock
 from napari_dacapo_tasks.widgets.train_dock import TrainDock
+
+Dock = TaskDock | TrainDock | PredictDock
 
 PLUGIN = "napari-dacapo-tasks"
 WINDOW = (1560, 960)
@@ -57,7 +63,7 @@ LEARNED = 0.6
 SHOWN_SHARE = 0.75
 """Share of the canvas that a crop fills when it is looked at; around it is its raw data."""
 
-PREVIEW_SECONDS, TRAINING_SECONDS = 120, 1800
+PREVIEW_SECONDS, TRAINING_SECONDS, PREDICTING_SECONDS = 120, 1800, 600
 """After so long something must have gone wrong."""
 
 
@@ -71,6 +77,8 @@ class DemoResult:
         The run, to go on with.
     first_loss, last_loss
         Averages over the first and the last steps.
+    scores
+        Of the segmentation of the whole volume, by channel and criterion.
     screenshots
         Pictures of the whole window, in the order in which they were taken.
     """
@@ -78,18 +86,19 @@ class DemoResult:
     run_folder: Path
     first_loss: float
     last_loss: float
+    scores: Scores
     screenshots: tuple[Path, ...] = ()
 
     @classmethod
-    def of(cls, run_folder: Path, screenshots: tuple[Path, ...] = ()) -> DemoResult:
+    def of(cls, run_folder: Path, scores: Scores, screenshots: tuple[Path, ...] = ()) -> DemoResult:
         """Read what a run has learned."""
         losses = [one.loss for one in RunFolder.open(run_folder).statistics()]
         first, last = losses[:COMPARED_STEPS], losses[-COMPARED_STEPS:]
-        return cls(run_folder, sum(first) / len(first), sum(last) / len(last), screenshots)
+        return cls(run_folder, sum(first) / len(first), sum(last) / len(last), scores, screenshots)
 
 
 def run_demo(screenshots: Path | None = None, iterations: int = ITERATIONS) -> DemoResult:
-    """Preview, train and show the prediction, in a window of its own.
+    """Preview, train, predict, segment and score, in a window of its own.
 
     Parameters
     ----------
@@ -121,7 +130,13 @@ def run_demo(screenshots: Path | None = None, iterations: int = ITERATIONS) -> D
         for name in ("target", "prediction"):
             demo.look_at_snapshot(name)
             picture(name)
-        result = DemoResult.of(folder, tuple(taken))
+        demo.predict(folder)
+        demo.segment()
+        demo.look_at("segmentation")
+        picture("segmentation")
+        scores = demo.score()
+        picture("scores")
+        result = DemoResult.of(folder, scores, tuple(taken))
         if iterations >= ITERATIONS and result.last_loss > LEARNED * result.first_loss:
             raise RunError(
                 f"The demo learned too little: its loss went from {result.first_loss:.3g} to "
@@ -138,22 +153,25 @@ def run_demo(screenshots: Path | None = None, iterations: int = ITERATIONS) -> D
 
 
 class Demo:
-    """A napari window with both docks, driven step by step.
+    """A napari window with all docks, driven step by step.
 
     Parameters
     ----------
-    show
-        Whether the window is shown while it is made.
+    sample
+        Whether the built-in sample is opened.
     """
 
-    def __init__(self, *, show: bool = True) -> None:
-        self.viewer = napari.Viewer(title="napari-dacapo-tasks", show=show)
+    def __init__(self, *, sample: bool = True) -> None:
+        self.viewer = napari.Viewer(title="napari-dacapo-tasks")
         window: Any = self.viewer.window
         window.resize(*WINDOW)
-        self.viewer.open_sample(PLUGIN, "cells-3d")
+        if sample:
+            self.viewer.open_sample(PLUGIN, "cells-3d")
         _, self.task_dock = self._dock("Task")
         _, self.train_dock = self._dock("Train")
+        _, self.predict_dock = self._dock("Predict")
         self.train_dock.forget()
+        self.predict_dock.forget()
 
     def preview(self, layer: str = "organelles", labels: LabelsConfig = LABELS) -> None:
         """Choose ground truth and channels, and wait for the preview of the whole volume."""
@@ -218,6 +236,70 @@ class Demo:
         camera.center = middle
         camera.zoom *= SHOWN_SHARE * (whole[1] - whole[0]).max() / (part[1] - part[0]).max()
 
+    def predict(self, run: Path, raw: str = "raw", voxels: str = "") -> None:
+        """Predict an image, or some of its voxels, with the best network of a run."""
+        dock, tab = self.predict_dock, self.predict_dock.predict
+        self.look_at_tab(tab)
+        tab.model.setModel(run)
+        tab.image.layer_combo.set_layer(self.viewer.layers[raw])
+        if voxels:
+            tab.region.voxels_line.setText(voxels)
+            tab.region.kind_combo.setCurrentIndex(VOXELS)
+        start = tab.controls.start_button
+        self.wait(lambda: tab.planned and start.isEnabled(), PREVIEW_SECONDS, "the plan", dock)
+        start.click()
+        self.wait(
+            lambda: tab.state is PredictState.IDLE and dock.session.prediction is not None,
+            PREDICTING_SECONDS,
+            "the prediction",
+            dock,
+        )
+
+    def segment(self) -> None:
+        """Segment all of the prediction as the Segment tab proposes."""
+        dock, tab = self.predict_dock, self.predict_dock.segment
+        self.look_at_tab(tab)
+        tab.segment_all()
+        self.wait(
+            lambda: dock.session.segmentation is not None and not tab.running,
+            PREDICTING_SECONDS,
+            "the segmentation",
+            dock,
+        )
+
+    def score(self) -> Scores:
+        """Score the segmentation against the ground truth of the Task dock, and give the scores."""
+        dock, tab = self.predict_dock, self.predict_dock.score
+        self.look_at_tab(tab)
+        tab.score()
+        self.wait(lambda: tab.evaluation is not None, PREDICTING_SECONDS, "the scores", dock)
+        evaluation = tab.evaluation
+        assert evaluation is not None
+        return evaluation.scores
+
+    def sweep(self) -> None:
+        """Try the values that the Sweep tab proposes."""
+        dock, tab = self.predict_dock, self.predict_dock.sweep
+        self.look_at_tab(tab)
+        tab.start()
+        self.wait(
+            lambda: tab.result is not None and not tab.running,
+            TRAINING_SECONDS,
+            "the sweep",
+            dock,
+        )
+
+    def look_at(self, name: str, raw: str = "raw") -> None:
+        """Show the layers of one name over the whole raw data."""
+        for layer in self.viewer.layers:
+            layer.visible = layer.name == raw or layer.name.startswith(name)
+        self.viewer.reset_view()
+
+    def look_at_tab(self, tab: Any) -> None:
+        """Bring a tab of the Predict dock in front."""
+        bring_forward(self.predict_dock)
+        self.predict_dock.tabs.setCurrentWidget(tab)
+
     def shown(self, name: str, suffix: str = "") -> Any:
         """Give the first layer whose name begins and ends so, or None."""
         names = (layer for layer in self.viewer.layers if layer.name.startswith(name))
@@ -242,7 +324,7 @@ class Demo:
         done: Callable[[], object],
         seconds: float,
         what: str,
-        dock: TaskDock | TrainDock,
+        dock: Dock,
     ) -> None:
         """Keep the window alive until something is done.
 
@@ -269,7 +351,7 @@ class Demo:
         return made
 
 
-def bring_forward(dock: TaskDock | TrainDock) -> None:
+def bring_forward(dock: Dock) -> None:
     """Bring a dock in front of those that share its place."""
     parent = dock.parentWidget()
     while parent is not None and not hasattr(parent, "toggleViewAction"):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_dacapo_tasks.arrays import NumpyArray
+from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.widgets.colormaps import Range, channel_colours, class_look
 from napari_dacapo_tasks.widgets.layers import LayerGeometry
 from napari_dacapo_tasks.widgets.pictures import Picture
@@ -49,7 +48,7 @@ class Part:
     """
 
     kind: str
-    array: NumpyArray
+    array: Array
     channels: Sequence[str]
     ranges: Sequence[Range]
     look: Callable[[Range], Mapping[str, Any]]
@@ -58,13 +57,17 @@ class Part:
     opacity: float = 1.0
     visible: bool = True
 
+    def channel(self, index: int) -> Any:
+        """Give the values of one channel."""
+        return self.array.data[index]
+
 
 @dataclass(frozen=True)
 class Entry:
     """What one layer shows: a channel, a picture, or (with neither) all channels of its part."""
 
     part: Part
-    values: NDArray[Any]
+    values: Any
     look: Mapping[str, Any]
     channel: int | None = None
     picture: Picture | None = None
@@ -112,16 +115,17 @@ class Entry:
 
 def entries_of(part: Part, with_slider: bool) -> Iterator[Entry]:
     """Give what is to be a layer of its own, the lowest first."""
-    values = part.array.data
+    count = len(part.channels)
     if part.first is None:
-        with_slider = len(values) > MOST_SEPARATE_CHANNELS
+        with_slider = count > MOST_SEPARATE_CHANNELS
     if with_slider:
         low_high = min(low for low, _ in part.ranges), max(high for _, high in part.ranges)
-        yield Entry(part, values, _channel_look(part, low_high))
+        yield Entry(part, part.array.data, _channel_look(part, low_high))
     else:
-        for index, channel in enumerate(values):
+        for index in range(count):
             look = _channel_look(part, part.ranges[index])
-            yield Entry(part, channel, look, channel=(part.first or 0) + index)
+            values = part.channel(index)
+            yield Entry(part, values, look, channel=(part.first or 0) + index)
     for picture in reversed(part.pictures):
         yield Entry(part, picture.values, _picture_look(part, picture), picture=picture)
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import napari
 import numpy as np
-from funlib.geometry import Coordinate, Roi
+from funlib.geometry import Roi
 from napari.layers import Image, Labels, Layer
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
@@ -71,7 +70,7 @@ def geometry_of(layer: Layer) -> LayerGeometry:
         )
     if np.allclose(scale, layer.scale, rtol=STRAIGHT_TOLERANCE, atol=0):
         scale = np.asarray(layer.scale)  # without the rounding of the differences above
-    space = _spatial_axes(layer)
+    space = spatial_axes(layer)
     names = _axis_names(layer)
     return LayerGeometry(
         axes=tuple(names[i] for i in space),
@@ -113,25 +112,6 @@ def array_of(layer: Layer) -> Array:
         raise DataError(f"Layer '{layer.name}': {error}") from None
 
 
-def box_around_view(viewer: napari.Viewer, array: Array, layer: Layer, size: int) -> Roi:
-    """Give a box of at most ``size`` voxels a side around what the viewer looks at.
-
-    The centre is that of the canvas on the displayed axes, and the slider's place on the others.
-    """
-    point = np.asarray(viewer.dims.point, float)
-    displayed = list(viewer.dims.displayed)
-    point[displayed] = np.asarray(viewer.scene.camera.center)[-len(displayed) :]
-    centre = np.asarray(layer.world_to_data(point[-layer.ndim :]))[_spatial_axes(layer)]
-    begin, extent = [], []
-    for at, length in zip(centre, array.shape, strict=True):
-        width = min(size, length)
-        start = round(float(at) - width / 2) if np.isfinite(at) else (length - width) // 2
-        begin.append(min(max(start, 0), length - width))
-        extent.append(width)
-    voxel = array.voxel_size
-    return Roi(array.roi.begin + Coordinate(begin) * voxel, Coordinate(extent) * voxel)
-
-
 def first_voxel(array: Array, roi: Roi) -> tuple[int, ...]:
     """Give the index in the array at which a region begins."""
     return tuple(
@@ -160,5 +140,6 @@ def _axis_names(layer: Layer) -> tuple[str, ...]:
     return (CHANNEL,) * lead + standard
 
 
-def _spatial_axes(layer: Layer) -> list[int]:
+def spatial_axes(layer: Layer) -> list[int]:
+    """Give which of a layer's axes are those of its array."""
     return [i for i, name in enumerate(_axis_names(layer)) if name not in (CHANNEL, TIME)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_dacapo_tasks.arrays import NumpyArray
+from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.prediction.prediction import Prediction
 from napari_dacapo_tasks.tasks.post_processors.post_processor import PostProcessorParameters
 from napari_dacapo_tasks.widgets.result_layers import Anchor
@@ -29,7 +29,8 @@ class ShownSegmentation:
     of
         What was segmented.
     array
-        Labels ``(c, z, y, x)`` as they were made; the layers may have been edited since.
+        Labels ``(c, z, y, x)``. The layers show the same values, so that edits of those in memory
+        are in here as well.
     layers
         Names of the labels layers, one for each channel.
     method
@@ -39,7 +40,7 @@ class ShownSegmentation:
     """
 
     of: ShownPrediction
-    array: NumpyArray
+    array: Array
     layers: tuple[str, ...]
     method: int
     parameters: PostProcessorParameters

@@ -11,6 +11,7 @@ import napari
 import numpy as np
 from funlib.geometry import Coordinate
 from napari.layers import Labels, Layer
+from napari.layers._multiscale_data import MultiScaleData
 from napari.utils import Colormap
 from numpy.typing import NDArray
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -267,6 +268,8 @@ def _fits(layer: Layer, values: NDArray[Any], kind: str, rgb: bool) -> bool:
     new visual forgets the order.
     """
     if layer.ndim != values.ndim - rgb or layer.dtype != values.dtype:
+        return False
+    if layer.multiscale != isinstance(values, MultiScaleData):
         return False
     return isinstance(layer, Labels) if kind == "labels" else getattr(layer, "rgb", None) == rgb
 

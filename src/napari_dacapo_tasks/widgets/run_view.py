@@ -19,6 +19,7 @@ from napari_dacapo_tasks.widgets.notices import Notice
 from napari_dacapo_tasks.widgets.run_actions import RunActions
 from napari_dacapo_tasks.widgets.run_controls import RunControls, State
 from napari_dacapo_tasks.widgets.run_list import RunList
+from napari_dacapo_tasks.widgets.session import Session
 from napari_dacapo_tasks.widgets.settings import SettingsFile
 
 
@@ -49,6 +50,7 @@ class RunView(QWidget):
     ) -> None:
         super().__init__(parent)
         self._settings = settings
+        self._session = Session.of(viewer)
         self._home = Path()
         self._present: Path | None = None
         self.notice = Notice()
@@ -111,6 +113,7 @@ class RunView(QWidget):
     def show_present(self, path: Path | None) -> None:
         """Say which run is in the dock: it is not compared with itself."""
         self._present = path
+        self._session.set_run(path)
         self._compare(self.runs.checked)
 
     def show_curves(self) -> None:

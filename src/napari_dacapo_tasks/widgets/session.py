@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import Any, ClassVar
 
 import napari
@@ -15,10 +16,13 @@ from napari_dacapo_tasks.widgets.layers import array_of
 
 
 class Session:
-    """The task and ground truth that the Task dock has, for the Train dock to use."""
+    """What the Task dock and the Train dock have, for the docks after them to use."""
 
     changed = Signal()
-    """Emitted after anything below has changed."""
+    """Emitted after anything that is set with `update` has changed."""
+
+    run_changed = Signal()
+    """Emitted after the run of the Train dock has changed, or begun, or ended."""
 
     _sessions: ClassVar[dict[int, Session]] = {}
 
@@ -27,6 +31,8 @@ class Session:
         self.labels_layer: Layer | None = None
         self.mask_layer: Layer | None = None
         self.labels_config = LabelsConfig()
+        self.run: Path | None = None
+        """Folder of the run that is in the Train dock."""
 
     @classmethod
     def of(cls, viewer: napari.Viewer) -> Session:
@@ -43,6 +49,11 @@ class Session:
             assert hasattr(self, name), name
             setattr(self, name, value)
         self.changed.emit()
+
+    def set_run(self, run: Path | None) -> None:
+        """Say which run is in the Train dock; also when more is known of the same one."""
+        self.run = run
+        self.run_changed.emit()
 
     def ground_truth(self) -> GroundTruth | None:
         """Give labels, mask and channels as they are now, None without a labels layer.

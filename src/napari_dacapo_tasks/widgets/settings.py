@@ -1,4 +1,4 @@
-"""What the Train dock remembers from one session of napari to the next."""
+"""What the docks remember from one session of napari to the next."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from qtpy.QtCore import QStandardPaths
 
+from napari_dacapo_tasks.prediction.config import PredictionConfig
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 
 FOLDER, FILE = "napari-dacapo-tasks", "train-dock.json"
@@ -38,6 +39,14 @@ class Settings(BaseModel):
     """Whether losses are shown on a logarithmic axis."""
     score: str | None = None
     """The score that is shown, None for the one by which a run judges."""
+    prediction: PredictionConfig | None = None
+    """How networks predict, the device included."""
+    predicted_with: str | None = None
+    """The network that a person chose last, where it is no run of the list."""
+    workers: int = 0
+    """Processes that predict large images; 0 for none but this one."""
+    worker_command: str = ""
+    """How a worker is started elsewhere."""
 
 
 class SettingsFile:
@@ -64,6 +73,11 @@ class SettingsFile:
     def forget(self) -> None:
         """Begin anew, and leave the file alone from now on, as a demonstration does."""
         self._path, self.value = None, Settings()
+
+    def look(self) -> None:
+        """Take over what another window or dock has changed."""
+        if self._path is not None and self._path.exists():
+            self.value = _read(self._path)
 
     def change(self, **values: Any) -> None:
         """Set some of the values; those that another window has changed meanwhile stay."""

@@ -7,7 +7,7 @@ from funlib.geometry import Roi
 from napari.layers import Layer
 
 from napari_dacapo_tasks.arrays import Array
-from napari_dacapo_tasks.widgets.layers import box_around_view
+from napari_dacapo_tasks.widgets.view_place import box_around_view
 
 STAY = 1 / 8
 """A box stays until the view's middle has gone farther than this share of its side."""
