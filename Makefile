@@ -43,6 +43,9 @@ format: environment ## Put the code in shape.
 bench: environment window ## Measure beside DaCapo (CONTRIBUTING.md says how).
 	$(BIN)/python benchmarks/tasks.py $(ARGS)
 	$(BIN)/python benchmarks/samples.py
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/segment.py --write
+	$(BIN)/python benchmarks/large_volume.py --write
 	$(SCREEN) $(BIN)/python benchmarks/live_preview.py --write
 	$(SCREEN) $(BIN)/python benchmarks/heartbeat.py --write
 

@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
+from napari_dacapo_tasks.prediction.config import PredictionConfig
 from napari_dacapo_tasks.runs.data_config import DataConfig
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
-from napari_dacapo_tasks.tasks import TASKS
-from napari_dacapo_tasks.tasks.task import is_length
+from napari_dacapo_tasks.tasks import TASKS, AffinitiesTaskConfig, DistanceTaskConfig
+from napari_dacapo_tasks.tasks.task import Measured, is_length
 
 PAGE = Path(__file__).with_name("parameters.md")
 
@@ -32,6 +33,12 @@ def page() -> str:
     sections += [("Architecture (`CNNectomeUNet`)", CNNectomeUNet)]
     sections += _nested("Trainer (`trainer`)", "trainer", TrainerConfig)
     sections += _nested("Data (`data`)", "data", DataConfig)
+    sections += [("Prediction", PredictionConfig)]
+    for kind in DistanceTaskConfig, AffinitiesTaskConfig:
+        config = kind.propose(["objects"], Measured((1.0, 1.0, 1.0)))
+        for method in kind.task_type(config).methods:
+            title = f"Segmentation: {method.title} ({kind.title})"
+            sections += [(title, type(method.post_processor.default))]
     tables = [f"## {title}\n\n{_table(config)}" for title, config in sections]
     return "\n".join([HEAD, *tables])
 
