@@ -17,6 +17,7 @@ from napari.layers import Labels
 
 from napari_dacapo_tasks.runs.trainer_config import OptimizerConfig, TrainerConfig, ValidationConfig
 from napari_dacapo_tasks.tasks import TASKS, AffinitiesTaskConfig
+from napari_dacapo_tasks.tasks.evaluators.evaluator import Scores
 from napari_dacapo_tasks.widgets.demo import Demo, bring_forward
 from napari_dacapo_tasks.widgets.run_controls import State
 
@@ -32,6 +33,9 @@ KEPT_BACK = 25
 UNSEEN, SEEN = "120:160,:,:", 140
 """The same as voxels, and the section that is shown."""
 
+SWEPT = {"bias": "0.4, 0.5, 0.6", "long_bias": "0.4, 0.5, 0.6", "min_size": "2, 100, 1000"}
+"""Values of the mutex watershed that are tried."""
+
 PATIENCE = 4 * 3600
 """Seconds after which something must have gone wrong."""
 
@@ -43,15 +47,21 @@ def main(volume: Path, stage: str, run: Path) -> None:
     demo.close()
 
 
-def train(demo: Demo, run: Path) -> None:
-    """Choose affinities, keep the last sections back, and train."""
-    task, dock = demo.task_dock, demo.train_dock
+def look_at_task(demo: Demo) -> None:
+    """Choose affinities of the neurons."""
+    task = demo.task_dock
     bring_forward(task)
     task.task.type_combo.setCurrentIndex(TASKS.index(AffinitiesTaskConfig))
     task.ground_truth.labels_combo.set_layer(labels_of(demo))
     demo.settle(2)
     demo.wait(lambda: not task.live.running, 300, "the preview", task)
     demo.screenshot(PICTURES / "tutorial-task.png")
+
+
+def train(demo: Demo, run: Path) -> None:
+    """Choose the task, keep the last sections back, and train."""
+    look_at_task(demo)
+    dock = demo.train_dock
     bring_forward(dock)
     demo.wait(lambda: bool(dock.trainer.device.value()), 60, "the devices", dock)
     form = dock.data.table.form.block
@@ -73,28 +83,44 @@ def train(demo: Demo, run: Path) -> None:
     dock.controls.start_button.click()
     demo.wait(lambda: dock.state is not State.IDLE, 300, "the start", dock)
     demo.wait(lambda: dock.state is State.IDLE, PATIENCE, "training", dock)
+
+
+def look_at_run(demo: Demo, run: Path) -> None:
+    """Show what was trained."""
+    dock = demo.train_dock
+    bring_forward(dock)
+    dock.folder.setPath(run)
+    demo.wait(lambda: dock.folder.found, 60, "the run", dock)
+    dock.view.show_curves()
     demo.screenshot(PICTURES / "tutorial-train.png")
 
 
 def use(demo: Demo, run: Path) -> None:
     """Predict the sections that were kept back, segment, sweep and score them."""
+    look_at_run(demo, run)
     raw = next(layer.name for layer in demo.viewer.layers if not isinstance(layer, Labels))
-    demo.task_dock.ground_truth.labels_combo.set_layer(labels_of(demo))
+    dock = demo.predict_dock
+    for tab in (dock.score, dock.sweep):
+        tab.truth.panel.labels_combo.set_layer(labels_of(demo))
     demo.predict(run, raw, UNSEEN)
-    look(demo, "prediction", raw)
+    look(demo, "prediction: nearest", raw)
     demo.screenshot(PICTURES / "tutorial-predict.png")
     demo.segment()
     look(demo, "segmentation", raw)
     demo.screenshot(PICTURES / "tutorial-segment.png")
-    print("first:", demo.score())
-    demo.sweep()
+    tell("At first", demo.score())
+    demo.sweep(**SWEPT)
     demo.screenshot(PICTURES / "tutorial-sweep.png")
-    demo.predict_dock.sweep.best_button.click()
-    tab = demo.predict_dock.segment
-    demo.wait(lambda: not tab.running, PATIENCE, "the segmentation", demo.predict_dock)
-    print("best:", demo.score())
+    demo.segment(dock.sweep.scores.best_button.click)
+    tell("The best", demo.score())
     look(demo, "mistakes", raw)
     demo.screenshot(PICTURES / "tutorial-score.png")
+
+
+def tell(when: str, scores: Scores) -> None:
+    """Print scores for the page."""
+    for channel, found in scores.items():
+        print(when, channel, {name: round(value, 3) for name, value in found.items()})
 
 
 def labels_of(demo: Demo) -> Labels:

@@ -112,7 +112,7 @@ def test_scores_are_shown_from_the_first_validation_on(plot: Curves) -> None:
     plot.add_score(score(2, 0.7))
     plot.redraw()
     assert plot._scores.isVisibleTo(plot)
-    assert plot._scores.getAxis("left").labelText == "Dice"
+    assert plot.score_combo.currentText() == "Dice"
     x, y = plot._curves[PRESENT].score.getOriginalDataset()
     assert (x.tolist(), y.tolist()) == ([2], [0.7])
 

@@ -204,7 +204,7 @@ class Curves(QWidget):
             for name in names:
                 self.score_combo.addItem(self._title(name), name)
         self.score_combo.setCurrentIndex(names.index(shown))
-        self._scores.setLabel("left", self._title(shown))
+        self._scores.setLabel("left", "score")  # the box below says which
         return shown
 
     def _title(self, name: str) -> str:

@@ -255,13 +255,14 @@ class Demo:
             dock,
         )
 
-    def segment(self) -> None:
-        """Segment all of the prediction as the Segment tab proposes."""
+    def segment(self, ask: Callable[[], object] | None = None) -> None:
+        """Segment all of the prediction, as the Segment tab proposes or ``ask`` does."""
         dock, tab = self.predict_dock, self.predict_dock.segment
         self.look_at_tab(tab)
-        tab.segment_all()
+        before = dock.session.segmentation
+        (ask or tab.segment_all)()
         self.wait(
-            lambda: dock.session.segmentation is not None and not tab.running,
+            lambda: dock.session.segmentation is not before and not tab.running,
             PREDICTING_SECONDS,
             "the segmentation",
             dock,
@@ -271,16 +272,19 @@ class Demo:
         """Score the segmentation against the ground truth of the Task dock, and give the scores."""
         dock, tab = self.predict_dock, self.predict_dock.score
         self.look_at_tab(tab)
+        before = tab.evaluation
         tab.score()
-        self.wait(lambda: tab.evaluation is not None, PREDICTING_SECONDS, "the scores", dock)
+        self.wait(lambda: tab.evaluation is not before, PREDICTING_SECONDS, "the scores", dock)
         evaluation = tab.evaluation
         assert evaluation is not None
         return evaluation.scores
 
-    def sweep(self) -> None:
-        """Try the values that the Sweep tab proposes."""
+    def sweep(self, **values: str) -> None:
+        """Try what the Sweep tab proposes, or these values of parameters."""
         dock, tab = self.predict_dock, self.predict_dock.sweep
         self.look_at_tab(tab)
+        for name, text in values.items():
+            tab.ranges.lines[name].edit.setText(text)
         tab.start()
         self.wait(
             lambda: tab.result is not None and not tab.running,

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -30,6 +32,7 @@ from napari_dacapo_tasks.prediction.large.blockwise import (
 )
 from napari_dacapo_tasks.prediction.predict import predict
 from napari_dacapo_tasks.prediction.stored import is_prediction, open_prediction
+from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.tasks.post_processors.post_processor import result_of
 from napari_dacapo_tasks.units import NANOMETRE
 
@@ -443,3 +446,18 @@ class TestStanding:
         assert not standing.over()
         now += 2
         assert standing.over()
+
+
+@pytest.mark.parametrize(("padding", "tile_shape"), [("valid", None), ("same", (24, 24, 24))])
+def test_all_workers_take_the_same_tiles_where_tiles_blend(
+    job: BlockwiseJob, make_run: Callable[..., Any], padding: str, tile_shape: Any
+) -> None:
+    run = RunFolder.open(job.trained)
+    net = run.config.architecture.model_copy(update={"padding": padding})
+    other = make_run("other", architecture=net)
+    task = other.config.task.task_type(other.config.task)
+    model = task.predictor.create_model(net)
+    other.save_checkpoint({"model": model.chain.state_dict()}, 1)
+    with closing(predict_blockwise(replace(job, trained=other.path))) as events:
+        next(event for event in events if isinstance(event, Filled))
+        assert BlockwiseJob.load(job.out).config.tile_shape == tile_shape
