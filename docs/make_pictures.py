@@ -73,23 +73,6 @@ def draw_training(demo: Demo, folder: Path) -> None:
     target = canvas(demo)
     demo.look_at_snapshot()
     side_by_side([target, canvas(demo)], PICTURES / "prediction.png")
-    draw_prediction(demo, folder)
-
-
-def draw_prediction(demo: Demo, run: Path) -> None:
-    """All tabs of the Predict dock."""
-    demo.predict(run)
-    demo.look_at("prediction")
-    demo.screenshot(PICTURES / "predict-dock.png")
-    demo.segment()
-    demo.look_at("segmentation")
-    demo.screenshot(PICTURES / "segment-tab.png")
-    demo.score()
-    demo.look_at("mistakes")
-    demo.screenshot(PICTURES / "score-tab.png")
-    demo.sweep()
-    demo.look_at("segmentation")
-    demo.screenshot(PICTURES / "sweep-tab.png")
 
 
 def draw_pinned(demo: Demo) -> None:
