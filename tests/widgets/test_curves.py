@@ -132,7 +132,7 @@ def test_the_best_validation_of_the_chosen_score_is_marked(qtbot: Any, plot: Cur
         plot.score_combo.activated.emit(1)
     assert plot.score == "voi"
     assert [values.tolist() for values in curves.best.getOriginalDataset()] == [[100], [0.2]]
-    assert plot._scores.getAxis("left").labelText == "VOI"
+    assert plot.score_combo.currentText() == "VOI"
 
 
 def test_a_choice_that_a_run_does_not_have_waits_for_one_that_has(plot: Curves) -> None:
