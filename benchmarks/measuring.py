@@ -127,6 +127,25 @@ def write(name: str, results: dict[str, Any], page: str) -> None:
     print(f"written to {HERE.name}/results/{name}.json and .md")
 
 
+def write_beside_dacapo(
+    name: str,
+    arguments: argparse.Namespace,
+    load: float | None,
+    page: Callable[[dict[str, Any]], str],
+    **figures: Any,
+) -> None:
+    """Write figures that were taken beside DaCapo, and all of them; else say how to take them."""
+    if not arguments.dacapo:
+        print(HOW_TO_INSTALL)
+    elif not (arguments.quick or arguments.only):
+        results = {
+            "machine": {**machine(arguments.cores), "load_before": load},
+            "versions": versions(arguments.dacapo),
+            **figures,
+        }
+        write(name, results, page(results))
+
+
 def keep_to_cores(number: int) -> None:
     """Let this process use so many cores; call it before importing anything that has threads."""
     for name in _THREAD_SETTINGS:

@@ -20,16 +20,13 @@ from typing import Any
 
 from measuring import (
     HERE,
-    HOW_TO_INSTALL,
     Measurement,
     arguments_beside_dacapo,
     described,
     keep_to_cores,
     load_before,
-    machine,
     megabytes,
-    versions,
-    write,
+    write_beside_dacapo,
 )
 
 NAME = "predict"
@@ -88,17 +85,13 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 row = compare(Path(folder), case, device, arguments)
             rows.append({"case": name, "device": device, **row})
-    if not arguments.dacapo:
-        print(HOW_TO_INSTALL)
-        return
-    if arguments.quick or arguments.only:
-        return
-    results = {
-        "machine": {**machine(arguments.cores), "load_before": load},
-        "versions": versions(arguments.dacapo),
-        "rows": rows,
-    }
-    write(NAME, results, page(results))
+    write_beside_dacapo(
+        NAME,
+        arguments,
+        load,
+        page,
+        rows=rows,
+    )
 
 
 def compare(folder: Path, case: dict[str, Any], device: str, arguments: Any) -> dict[str, Any]:

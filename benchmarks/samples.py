@@ -22,14 +22,11 @@ from typing import Any
 import numpy as np
 from measuring import (
     HERE,
-    HOW_TO_INSTALL,
     arguments_beside_dacapo,
     described,
     load_before,
-    machine,
     megabytes,
-    versions,
-    write,
+    write_beside_dacapo,
 )
 
 EDGE = 192
@@ -97,18 +94,14 @@ def main() -> None:
             for task in tasks
             for augment in AUGMENTS
         ]
-    if not arguments.dacapo:
-        print(HOW_TO_INSTALL)
-        return
-    if arguments.quick or arguments.only:
-        return
-    results = {
-        "machine": {**machine(arguments.cores), "load_before": load},
-        "versions": versions(arguments.dacapo),
-        "comparison": comparison,
-        "training": training,
-    }
-    write("samples", results, as_page(results))
+    write_beside_dacapo(
+        "samples",
+        arguments,
+        load,
+        as_page,
+        comparison=comparison,
+        training=training,
+    )
 
 
 def write_tissue(folder: Path) -> None:

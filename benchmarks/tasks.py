@@ -23,14 +23,11 @@ from cases import CASES, LSD_VOXELS, OBJECT_NUMBERS, SCALE_FACTOR, VOXEL_SIZE, C
 from cases import shifted as a_little_wrong
 from measuring import (
     HERE,
-    HOW_TO_INSTALL,
     arguments_beside_dacapo,
     described,
     load_before,
-    machine,
     megabytes,
-    versions,
-    write,
+    write_beside_dacapo,
 )
 
 # Processes whose median counts. DaCapo takes minutes for some work, so that runs once.
@@ -76,20 +73,16 @@ def main() -> None:
                 side = Side("ours", sys.executable, case, labels, arguments.cores, our_runs)
                 crowds.append({"objects": len(np.unique(labels)) - 1, **side.report})
                 print(line(f"{crowds[-1]['objects']} objects", side.report, 128), flush=True)
-    if not arguments.dacapo:
-        print(HOW_TO_INSTALL)
-        return
-    if arguments.quick or arguments.only:
-        return
-    results = {
-        "machine": {**machine(arguments.cores), "load_before": load},
-        "versions": versions(arguments.dacapo),
-        "comparison": comparison,
-        "growth": growth,
-        "objects": crowds,
-        "first_compilation_seconds": first_compilation(arguments.cores),
-    }
-    write("tasks", results, as_page(results))
+    write_beside_dacapo(
+        "tasks",
+        arguments,
+        load,
+        as_page,
+        comparison=comparison,
+        growth=growth,
+        objects=crowds,
+        first_compilation_seconds=first_compilation(arguments.cores),
+    )
 
 
 def _labels(case: Case, length: int) -> np.ndarray:

@@ -168,7 +168,9 @@ def test_a_failure_is_told_and_tried_again():
     source = placed(Broken(np.ones((4, 4, 4))))
     source.attrs["path"] = "/data/a.zarr"
     array = CachedArray(source, BlockCache())
-    with pytest.raises(DataError, match=r"/data/a\.zarr cannot be read at \(0, 0, 0\): the disk"):
+    with pytest.raises(
+        DataError, match=r"/data/a\.zarr cannot be read at voxel \(0, 0, 0\): the disk"
+    ):
         array[array.roi]
     assert array[array.roi].all()
 

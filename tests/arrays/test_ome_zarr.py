@@ -166,7 +166,7 @@ def test_a_source_that_breaks_is_named(tmp_path):
         def __getitem__(self, index):
             raise RuntimeError("bad chunk")
 
-    with pytest.raises(DataError, match=r"raw cannot be read at voxel \(0, 0\): bad chunk\."):
+    with pytest.raises(DataError, match=r"raw cannot be read at voxel \(0, 0\): bad chunk;"):
         list(write_ome_zarr(tmp_path / "a", placed(Broken((3, 3)), (1, 1), None, "yx"), "raw"))
     assert left_in(tmp_path) == []
 

@@ -141,7 +141,7 @@ def test_pages_that_are_not_asked_for_are_not_read(tmp_path):
     array.data._edges[0] = [*range(7)]  # a block for each page, as large pages have it
     first = Roi((0, 0, 0), (5, 40, 30))
     np.testing.assert_array_equal(array[first], VALUES[:5])
-    with pytest.raises(DataError, match=r"a\.tif cannot be read at \(5, 0, 0\)"):
+    with pytest.raises(DataError, match=r"a\.tif cannot be read at voxel \(5, 0, 0\)"):
         array[Roi((5, 0, 0), (1, 40, 30))]
 
 

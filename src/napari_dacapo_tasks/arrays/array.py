@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from math import ceil, floor
 from typing import Any, Protocol, Self
@@ -288,3 +289,31 @@ def common_roi(first: Array, second: Array, *, first_name: str, second_name: str
         )
     shape = Coordinate(end) - Coordinate(begin)
     return Roi(first.roi.begin + Coordinate(begin) * size, shape * size)
+
+
+@contextmanager
+def told_when_broken(name: object, voxel: Sequence[int]) -> Iterator[None]:
+    """Make one sentence of whatever a library raises while data is read.
+
+    Parameters
+    ----------
+    name
+        Of what is read.
+    voxel
+        Where it is read from.
+
+    Raises
+    ------
+    DataError
+        In place of everything but a `DataError` and a lack of memory.
+    """
+    try:
+        yield
+    except (MemoryError, DataError):
+        raise
+    except Exception as error:  # every library has its own for a broken file
+        said = str(error).rstrip(".") or type(error).__name__
+        raise DataError(
+            f"{name} cannot be read at voxel {tuple(voxel)}: {said}; check that it is there and "
+            "whole."
+        ) from error

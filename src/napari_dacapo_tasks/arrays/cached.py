@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dacapo_tasks.arrays.array import Array, Sliceable
-from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.arrays.array import Array, Sliceable, told_when_broken
 
 CACHE_BYTES = 2 * 2**30
 """What a run keeps of all its files together."""
@@ -142,16 +141,8 @@ class _Blocks:
         return values[tuple(0 if isinstance(one, int) else slice(None) for one in index)]
 
     def _read(self, edges: list[tuple[int, int]]) -> NDArray[Any]:
-        try:
+        with told_when_broken(self._name, [b for b, _ in edges]):
             values = np.asarray(self._data[tuple(slice(b, e) for b, e in edges)])
-        except MemoryError:
-            raise
-        except Exception as error:  # every library has its own for a broken file
-            begin = tuple(b for b, _ in edges)
-            raise DataError(
-                f"{self._name} cannot be read at {begin}: {error}; check that it is there and "
-                "whole."
-            ) from error
         # A view would keep all that it is a view of.
         return values if values.base is None else values.copy()
 

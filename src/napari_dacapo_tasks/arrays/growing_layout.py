@@ -17,6 +17,7 @@ import zarr.codecs
 from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.arrays.ome_zarr import CHUNK, COMPRESSOR, LEVEL, PARTIAL
 from napari_dacapo_tasks.arrays.pyramid import Level, ome_metadata
+from napari_dacapo_tasks.arrays.zarr_array import open_node
 from napari_dacapo_tasks.errors import DataError
 
 Exists = Literal["refuse", "overwrite", "resume"]
@@ -105,18 +106,8 @@ def stored_attrs(path: str | Path) -> dict[str, Any]:
     DataError
         Where there is nothing, or no zarr.
     """
-    found = _attributes(Path(path)).get(ATTRIBUTES, {})
+    found = open_node(Path(path)).attrs.asdict().get(ATTRIBUTES, {})
     return dict(found) if isinstance(found, Mapping) else {}
-
-
-def _attributes(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise DataError(f"There is nothing at {path}: check the path.")
-    try:
-        found: dict[str, Any] = zarr.open(path, mode="r").attrs.asdict()
-    except Exception as error:  # zarr raises many kinds for a broken container
-        raise DataError(f"{path} cannot be read as zarr: {error}") from error
-    return found
 
 
 def divided(
@@ -144,7 +135,7 @@ def is_taken(path: Path) -> bool:
 def layout_at(path: Path) -> dict[str, Any] | None:
     """Give how an image of ours is laid out, with what is stored with it; None for others."""
     try:
-        attributes = _attributes(path)
+        attributes: dict[str, Any] = open_node(path).attrs.asdict()
     except DataError:
         return None
     plan = attributes.get(DIVISION)
@@ -186,8 +177,8 @@ def refuse(path: Path, exists: Exists, there: Mapping[str, Any] | None, *, same:
 def _is_image(path: Path) -> bool:
     """Whether there is one image or array, and not a folder of many things."""
     try:
-        node = zarr.open(path, mode="r")
-    except Exception:  # zarr raises many kinds for what is none
+        node = open_node(path)
+    except DataError:
         return False
     attributes: dict[str, Any] = node.attrs.asdict()
     return isinstance(node, zarr.Array) or "multiscales" in attributes.get("ome", attributes)

@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 from funlib.geometry import Coordinate, Roi
 
-from napari_dacapo_tasks.arrays.array import CHANNEL, Array
+from napari_dacapo_tasks.arrays.array import CHANNEL, Array, told_when_broken
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import NANOMETRE
 
@@ -188,10 +188,8 @@ def _told_as_data_error(path: str | Path) -> Iterator[None]:
 def _read(array: Array, begin: Coordinate, end: list[int], name: str) -> Any:
     size = array.voxel_size
     block = Roi(array.roi.begin + begin * size, (Coordinate(end) - begin) * size)
-    try:
+    with told_when_broken(name, begin):
         values = array[block]
-    except (OSError, ValueError, RuntimeError) as error:  # what broken files raise
-        raise DataError(f"{name} cannot be read at voxel {tuple(begin)}: {error}.") from error
     return values.astype(_stored_type(array.dtype), copy=False)
 
 

@@ -37,7 +37,7 @@ class ZarrArray(Array):
             Where there is nothing, several arrays, or metadata that does not fit.
         """
         path = Path(path)
-        node = _open_node(path)
+        node = open_node(path)
         if isinstance(node, zarr.Group):
             node, metadata = _array_of_group(path, node)
         else:
@@ -56,7 +56,7 @@ class ZarrArray(Array):
 def arrays_in(path: str | Path) -> Iterator[tuple[str, ZarrArray]]:
     """Give every image in a container with its path in it: arrays, and OME-Zarr images once."""
     path = Path(path)
-    node = _open_node(path)
+    node = open_node(path)
     if isinstance(node, zarr.Array) or _multiscales(node.attrs):
         yield path.name, ZarrArray.open(path)
         if isinstance(node, zarr.Array):
@@ -69,7 +69,8 @@ def arrays_in(path: str | Path) -> Iterator[tuple[str, ZarrArray]]:
             yield (below if below.startswith(name) else f"{name}/{below}"), array
 
 
-def _open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
+def open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
+    """Open an array or a group to read; raises DataError where there is none."""
     if not path.exists():
         raise DataError(f"There is nothing at {path}: check the path.")
     try:
@@ -106,7 +107,7 @@ def _array_of_group(path: Path, group: zarr.Group) -> tuple[zarr.Array[Any], Met
 def _metadata_of_array(path: Path, array: zarr.Array[Any]) -> Metadata:
     parent = path.parent
     if any((parent / name).exists() for name in (".zattrs", "zarr.json")):
-        for multiscale in _multiscales(_open_node(parent).attrs):
+        for multiscale in _multiscales(open_node(parent).attrs):
             for dataset in multiscale["datasets"]:
                 if dataset["path"] == path.name:
                     return _ome_metadata(multiscale, dataset)

@@ -10,7 +10,7 @@ from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array
-from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.arrays.array import told_when_broken
 from napari_dacapo_tasks.runs.intensity import check_finite, normalised
 
 
@@ -69,14 +69,5 @@ def mirrored_places(begin: int, end: int, length: int) -> NDArray[np.intp]:
 
 def _read(raw: Array, low: Coordinate, high: Coordinate) -> NDArray[Any]:
     size = raw.voxel_size
-    try:
+    with told_when_broken(raw.attrs.get("path", "The image"), low):
         return raw[Roi(raw.roi.begin + low * size, (high - low) * size)]
-    except (MemoryError, DataError):
-        raise
-    except Exception as error:  # every library has its own for a broken file
-        name = raw.attrs.get("path", "The image")
-        said = str(error).rstrip(".") or type(error).__name__
-        raise DataError(
-            f"{name} cannot be read at voxel {tuple(low)}: {said}; check that it is there and "
-            "whole."
-        ) from error

@@ -95,10 +95,10 @@ class ScoreTab(QWidget):
         self._watched: WeakSet[Layer] = WeakSet()
         self._lay_out()
 
-        self._job = self._made_job(self._on_scored)
+        self._job = Job(self, self._on_scored, self._on_failed)
         self._job.yielded.connect(self._on_share)
         self._job.stopped.connect(self._show_idle)
-        self._files = self._made_job(self._on_written)
+        self._files = Job(self, self._on_written, self._on_failed)
         self.score_button.clicked.connect(self.score)
         self.stop_button.clicked.connect(self._job.stop)
         self.save_button.clicked.connect(self._on_save)
@@ -294,12 +294,6 @@ class ScoreTab(QWidget):
     def _show_idle(self) -> None:
         self._working.hide()
         self.score_button.setEnabled(True)
-
-    def _made_job(self, returned: Any) -> Job:
-        job = Job(self)
-        job.returned.connect(returned)
-        job.failed.connect(self._on_failed)
-        return job
 
     def _lay_out(self) -> None:
         what = QFormLayout()

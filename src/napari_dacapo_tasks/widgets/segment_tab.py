@@ -69,9 +69,9 @@ class SegmentTab(QWidget):
         )
         self._lay_out()
 
-        self._job = self._made_job(self._on_segmented, self._on_failed_segmenting)
+        self._job = Job(self, self._on_segmented, self._on_failed_segmenting)
         self._job.stopped.connect(self.controls.show_idle)
-        self._files = self._made_job(self._on_file, self.failed)
+        self._files = Job(self, self._on_file, self.failed)
         self._job.yielded.connect(self.controls.show_share)
         self.preview.made.connect(self._on_previewed)
         self.preview.cleared.connect(self._on_preview_cleared)
@@ -296,12 +296,6 @@ class SegmentTab(QWidget):
                 Section("Segmentation", self.controls),
             )
         )
-
-    def _made_job(self, returned: Any, failed: Any) -> Job:
-        job = Job(self)
-        job.returned.connect(returned)
-        job.failed.connect(failed)
-        return job
 
 
 def _proposed_path(prediction: Prediction) -> Path:

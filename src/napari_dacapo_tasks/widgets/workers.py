@@ -95,6 +95,13 @@ class Job(QObject):
     A later `start` ends the earlier work; what still comes of that is dropped. When the owner is
     deleted, the work ends as if stopped, and nothing more is emitted.
 
+    Parameters
+    ----------
+    parent
+        Its owner.
+    returned, failed
+        Slots, or signals, for how it ends.
+
     Signals
     -------
     yielded(object)
@@ -108,8 +115,11 @@ class Job(QObject):
     failed = Signal(object)
     stopped = Signal()
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QObject, returned: Any = None, failed: Any = None) -> None:
         super().__init__(parent)
+        for signal, slot in ((self.returned, returned), (self.failed, failed)):
+            if slot is not None:
+                signal.connect(slot)
         self._starts = 0
         self._worker: _Worker | None = None
         self._next: Start | None = None

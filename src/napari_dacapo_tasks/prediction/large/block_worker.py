@@ -28,6 +28,7 @@ from napari_dacapo_tasks.prediction.large.standing import (
     write_json,
 )
 from napari_dacapo_tasks.prediction.large.workers import ENDED, log_path, worker_path
+from napari_dacapo_tasks.tasks.post_processors.post_processor import result_of
 
 TASK = "predict"
 
@@ -149,7 +150,7 @@ def _blocks(
                     if not image.is_done(index):  # one that died had only not said so yet
                         begun = monotonic()
                         roi = image.block(index)
-                        image.write(roi, _result(inference.predict_region(plan, roi)))
+                        image.write(roi, result_of(inference.predict_region(plan, roi)))
                         _log(f"block {index} in {monotonic() - begun:.1f} s")
                     done, in_a_row = done + 1, 0
             except DiskFullError as error:
@@ -174,15 +175,6 @@ def _said_by(image: GrowingImage, name: str) -> Callable[[tuple[int, ...], Excep
         add_failure(image.state, Failure(index, " ".join(said.split()), name))
 
     return say
-
-
-def _result(steps: Any) -> Any:
-    """Give what a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 def _own_device(job: BlockwiseJob, number: int) -> tuple[PredictionConfig, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,16 +13,13 @@ from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSize, filled
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     Labelling,
-    PostProcessor,
-    PostProcessorParameters,
     Stitching,
     labels_of,
-    require_channels,
     share_of,
 )
 from napari_dacapo_tasks.tasks.post_processors.threshold import (
-    THRESHOLDS,
-    Threshold,
+    AboveThreshold,
+    AboveThresholdParameters,
     ThresholdPostProcessor,
     ThresholdPostProcessorParameters,
 )
@@ -36,47 +33,22 @@ READ = 0.5
 """Share of finding objects that reading takes, where the prediction is not in memory."""
 
 
-class ComponentsPostProcessorParameters(PostProcessorParameters):
+class ComponentsPostProcessorParameters(AboveThresholdParameters):
     """Parameters of `ComponentsPostProcessor`."""
 
-    threshold: Threshold = 0.0
     min_size: MinSize = 0
     fill_holes: FillHoles = 0
 
 
-class ComponentsPostProcessor(PostProcessor[ComponentsPostProcessorParameters]):
+class ComponentsPostProcessor(AboveThreshold[ComponentsPostProcessorParameters]):
     """Calls everything above a threshold that hangs together an object, per channel.
 
-    Voxels hang together across faces.
-
-    Parameters
-    ----------
-    channels, first_channel, thresholds
-        As of `ThresholdPostProcessor`.
+    Voxels hang together across faces. See `AboveThreshold`.
     """
 
     labelling = Labelling.INSTANCES
     stitching = Stitching.TOUCHING
-
-    def __init__(
-        self,
-        channels: Sequence[str],
-        first_channel: int = 0,
-        thresholds: Sequence[float] = THRESHOLDS,
-    ) -> None:
-        self.channels = list(channels)
-        self.first_channel = first_channel
-        self.thresholds = tuple(thresholds)
-
-    @property
-    def default(self) -> ComponentsPostProcessorParameters:
-        """Cut at the boundary of a distance."""
-        return ComponentsPostProcessorParameters()
-
-    def enumerate_parameters(self) -> Iterator[ComponentsPostProcessorParameters]:
-        """Give each of the thresholds."""
-        for threshold in self.thresholds:
-            yield ComponentsPostProcessorParameters(threshold=threshold)
+    parameters = ComponentsPostProcessorParameters
 
     def segment(
         self, prediction: Array, parameters: ComponentsPostProcessorParameters
@@ -87,8 +59,7 @@ class ComponentsPostProcessor(PostProcessor[ComponentsPostProcessorParameters]):
         """
         from napari_dacapo_tasks.numerics.regions import regions_of
 
-        last = self.first_channel + len(self.channels)
-        require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
+        self.require(prediction)
         found = FOUND if parameters.fill_holes else 1.0
         is_read = isinstance(prediction.data, np.ndarray)
         begin = 0.0 if is_read else READ * found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -37,15 +37,17 @@ FOUND = 0.3
 """Share of the work after which objects are found, where holes are filled next."""
 
 
-class ThresholdPostProcessorParameters(PostProcessorParameters):
-    """Parameters of `ThresholdPostProcessor`."""
+class AboveThresholdParameters(PostProcessorParameters):
+    """Parameters of an `AboveThreshold`."""
 
     threshold: Threshold = 0.0
-    fill_holes: FillHoles = 0
 
 
-class ThresholdPostProcessor(PostProcessor[ThresholdPostProcessorParameters]):
-    """Calls everything above a threshold foreground, per channel.
+Parameters = TypeVar("Parameters", bound=AboveThresholdParameters)
+
+
+class AboveThreshold(PostProcessor[Parameters]):
+    """Finds something above a threshold, per channel.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ class ThresholdPostProcessor(PostProcessor[ThresholdPostProcessorParameters]):
         What a sweep tries.
     """
 
-    labelling = Labelling.FOREGROUND
+    parameters: type[Parameters]
 
     def __init__(
         self,
@@ -70,21 +72,38 @@ class ThresholdPostProcessor(PostProcessor[ThresholdPostProcessorParameters]):
         self.thresholds = tuple(thresholds)
 
     @property
-    def default(self) -> ThresholdPostProcessorParameters:
+    def default(self) -> Parameters:
         """Cut at the boundary of a distance."""
-        return ThresholdPostProcessorParameters()
+        return self.parameters()
 
-    def enumerate_parameters(self) -> Iterator[ThresholdPostProcessorParameters]:
+    def enumerate_parameters(self) -> Iterator[Parameters]:
         """Give each of the thresholds."""
         for threshold in self.thresholds:
-            yield ThresholdPostProcessorParameters(threshold=threshold)
+            yield self.parameters(threshold=threshold)
+
+    def require(self, prediction: Array) -> None:
+        """Refuse a prediction of other channels."""
+        last = self.first_channel + len(self.channels)
+        require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
+
+
+class ThresholdPostProcessorParameters(AboveThresholdParameters):
+    """Parameters of `ThresholdPostProcessor`."""
+
+    fill_holes: FillHoles = 0
+
+
+class ThresholdPostProcessor(AboveThreshold[ThresholdPostProcessorParameters]):
+    """Calls everything above a threshold foreground, per channel; see `AboveThreshold`."""
+
+    labelling = Labelling.FOREGROUND
+    parameters = ThresholdPostProcessorParameters
 
     def segment(
         self, prediction: Array, parameters: ThresholdPostProcessorParameters
     ) -> Generator[float, None, NumpyArray]:
         """Segment step by step; see `PostProcessor.segment`. Labels are uint8."""
-        last = self.first_channel + len(self.channels)
-        require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
+        self.require(prediction)
         labels = np.empty((len(self.channels), *prediction.shape), np.uint8)
         parts = slabs(prediction)
         share = FOUND if parameters.fill_holes else 1.0
