@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.post_processors.post_processor import PostProcessorParameters
 from napari_dacapo_tasks.tasks.task import Method
 from napari_dacapo_tasks.units import NANOMETRE
+from napari_dacapo_tasks.widgets.elided_combo import ElidedCombo
 from napari_dacapo_tasks.widgets.form import ConfigForm
 
 
@@ -32,7 +33,7 @@ class MethodChooser(QWidget):
         self._forms: dict[tuple[type[TaskConfig], str], ConfigForm] = {}
         self._unit = NANOMETRE.name
         self._wished = ""
-        self.combo = QComboBox()
+        self.combo = ElidedCombo()
         self.combo.setToolTip("How objects are made of the target")
         self._row = QWidget()
         row = QFormLayout(self._row)

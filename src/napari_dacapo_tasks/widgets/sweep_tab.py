@@ -11,7 +11,6 @@ from time import perf_counter
 import napari
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -26,6 +25,7 @@ from napari_dacapo_tasks.evaluation.ranges import SweepRanges
 from napari_dacapo_tasks.evaluation.sweep import SweepResult, SweepRow, SweepStep
 from napari_dacapo_tasks.tasks.task import Method
 from napari_dacapo_tasks.widgets.activity import Activity
+from napari_dacapo_tasks.widgets.elided_combo import ElidedCombo
 from napari_dacapo_tasks.widgets.predict_session import PredictSession, ShownPrediction
 from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.sweep_files import SweepFiles
@@ -70,7 +70,7 @@ class SweepTab(QWidget):
         self.subject = QLabel()
         self.subject.setWordWrap(True)
         self.truth = TruthChooser(viewer)
-        self.method_combo = QComboBox()
+        self.method_combo = ElidedCombo()
         self.ranges = SweepRangesEditor()
         self.sweep_button = QPushButton("Sweep")
         self.stop_button = QPushButton("Stop")
