@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from napari_dacapo_tasks.runs.create import Row
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.training.world import World
 
 
 class TestTrain:
@@ -116,3 +118,11 @@ class TestTrain:
         assert done >= 3
         assert said.startswith(f"Stopped at iteration {done}; the same command goes on from ")
         assert len(run.statistics()) == done
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+    def test_a_signal_in_its_last_moments_takes_no_sentence(self, command, tmp_path, monkeypatch):
+        """Where one process ended, torchrun signals the others, which are about to say why."""
+        monkeypatch.setattr(World, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        code, _, error = command("train", tmp_path)
+        assert code == 1
+        assert "is no run folder" in error

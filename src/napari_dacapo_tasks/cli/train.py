@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,17 +42,21 @@ def train(
     """
     overrides = overrides_of(changes)
     world = World.from_environment()
-    try:
-        run = _opened(run_folder, overrides, world)
-        seen = _trained(run, world, tensorboard)
-    except UserError as error:
+    repeated = REPEATED_BY_TORCHRUN if started_by_torchrun() else 0.0
+    with interrupted_softly(repeated, silent=not world.is_main) as interrupted:
+        try:
+            run = _opened(run_folder, overrides, world)
+            seen = _trained(run, world, tensorboard, interrupted)
+        except UserError as error:
+            # Said while signals are still taken softly: where one process ended, torchrun ends
+            # the others, which shall have said why by then.
+            process = "" if world.is_main else f"Process {world.rank + 1} of {world.size}: "
+            print(f"{process}{error}", file=sys.stderr, flush=True)
+            raise typer.Exit(1) from error
+        finally:
+            world.close()
         if world.is_main:
-            raise
-        raise type(error)(f"Process {world.rank + 1} of {world.size}: {error}") from error
-    finally:
-        world.close()
-    if world.is_main:
-        _tell(run, seen, as_json)
+            _tell(run, seen, as_json)
 
 
 def _opened(run_folder: Path, overrides: Mapping[str, str], world: World) -> RunFolder:
@@ -77,13 +82,14 @@ class _Seen:
     finished: Finished | None = None
 
 
-def _trained(run: RunFolder, world: World, tensorboard: bool) -> _Seen:
+def _trained(
+    run: RunFolder, world: World, tensorboard: bool, interrupted: Callable[[], bool]
+) -> _Seen:
     from napari_dacapo_tasks.training import events
     from napari_dacapo_tasks.training.loop import train as trained
 
     seen = _Seen()
     iterations = run.config.trainer.iterations
-    repeated = REPEATED_BY_TORCHRUN if started_by_torchrun() else 0.0
     with ExitStack() as opened:
         board = None
         if tensorboard and world.is_main:
@@ -91,7 +97,6 @@ def _trained(run: RunFolder, world: World, tensorboard: bool) -> _Seen:
 
             board = opened.enter_context(TensorBoard(run.path))
         line = opened.enter_context(ProgressLine(silent=not world.is_main))
-        interrupted = opened.enter_context(interrupted_softly(repeated, silent=not world.is_main))
         training = trained(run, world=world)
         opened.callback(training.close)  # saves a checkpoint where one is due
         answer: events.Request | None = None
