@@ -62,3 +62,17 @@ def test_a_device_that_is_not_there_is_refused_with_what_is(no_gpu, name):
 def test_one_gpu_too_many(two_gpus):
     with pytest.raises(DeviceError, match=r"cuda:2 .* cuda:0 \(GPU A.*; cuda:1 \(GPU B"):
         resolve_device("cuda:2")
+
+
+def test_only_the_device_that_is_asked_for_is_looked_at(two_gpus, monkeypatch):
+    """A look opens a context, which takes memory, and torchrun starts a process for each device."""
+    looked = []
+    monkeypatch.setattr(
+        torch.cuda, "mem_get_info", lambda index: (looked.append(index), 10**9)[1:] * 2
+    )
+    assert [resolve_device(name).name for name in ("cuda:1", "auto", "cpu")] == [
+        "cuda:1",
+        "cuda:0",
+        "cpu",
+    ]
+    assert looked == [1, 0]

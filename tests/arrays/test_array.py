@@ -119,6 +119,18 @@ def test_arrays_meet_on_the_finest_of_their_grids():
         on_common_grid(coarse, placed(unit=VOXEL))
 
 
+def test_axes_in_another_order_never_meet():
+    """They would be taken for each other wherever the lengths allow it."""
+    first, other = (
+        Array(np.zeros((4, 4, 4)), axes=a, voxel_size=(8, 8, 8)) for a in ("zyx", "xyz")
+    )
+    with pytest.raises(DataError, match=r"has the axes z, y, x and some x, y, z: save all of it"):
+        on_common_grid(first, other)
+    channels = Array(np.zeros((4, 4, 4, 2)), axes="zyxc", voxel_size=(8, 8, 8))
+    named = Array(np.zeros((4, 4, 4)), axes=("plane", "row", "column"), voxel_size=(8, 8, 8))
+    assert len(on_common_grid(first, channels, named)) == 3
+
+
 @given(st.tuples(*[st.integers(-8, 8)] * 2), st.tuples(*[st.integers(1, 6)] * 2))
 def test_the_common_region_holds_the_voxels_that_both_cover(shift, shape):
     first = NumpyArray(np.zeros((4, 5)), axes="yx", voxel_size=(3, 7), offset=(30, 70))

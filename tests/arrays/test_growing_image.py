@@ -291,6 +291,13 @@ class TestFaults:
         assert again.done == frozenset()
         assert not list(image.path.rglob("*.partial"))
 
+    def test_files_of_the_system_are_no_blocks(self, tmp_path: Path) -> None:
+        image = create(tmp_path / "out.zarr")
+        fill(image, values_of(image), [(0, 0, 0)])
+        for name in (".DS_Store", ".nfs0000a1", "0.0.1.swp"):
+            (image.state / "done" / name).touch()
+        assert image.done == {(0, 0, 0)}
+
     def test_finishing_can_be_left_and_begun_again(self, tmp_path: Path) -> None:
         image = create(tmp_path / "out.zarr", (600, 20, 20), block_shape=(128, 32, 32))
         values = values_of(image)

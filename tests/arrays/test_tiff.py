@@ -116,6 +116,21 @@ def test_the_finest_level_of_a_pyramid_is_read(tmp_path):
     np.testing.assert_array_equal(array[array.roi], values)
 
 
+def test_of_several_images_none_is_chosen_in_silence(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "positions.tif") as tiff:
+        for _ in range(2):
+            tiff.write(VALUES, photometric="minisblack")
+    with pytest.raises(DataError, match=r"holds 2 images \(6 x 40 x 30, 6 x 40 x 30\): save the"):
+        open_tiff(tmp_path / "positions.tif")
+
+
+def test_a_preview_beside_the_image_is_left_out(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "slide.tif") as tiff:
+        tiff.write(VALUES, photometric="minisblack")
+        tiff.write(VALUES[0, ::4, ::4], photometric="minisblack")
+    assert open_tiff(tmp_path / "slide.tif").shape == VALUES.shape
+
+
 def test_float_labels_are_refused_where_they_become_ground_truth(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", VALUES.astype(np.float32))
     with pytest.raises(DataError, match="float32: labels must be whole"):

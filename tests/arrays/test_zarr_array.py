@@ -108,12 +108,42 @@ def test_levels_without_metadata_open_at_the_finest(tmp_path):
     assert ZarrArray.open(path).shape == (10, 12, 14)
 
 
+@pytest.mark.parametrize("inside", ["", "raw", "raw/s0"])
+@pytest.mark.parametrize("name", ["volume.n5", "volume"])
+def test_n5_is_refused_with_the_way_out(tmp_path, name, inside):
+    for folder in ("", "raw", "raw/s0"):
+        (tmp_path / name / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / folder / "attributes.json").write_text("{}")
+    said = f"{inside or name} is N5, which does not open here: convert it to OME-Zarr"
+    for opened in (ZarrArray.open, lambda path: list(arrays_in(path))):
+        with pytest.raises(DataError, match=said):
+            opened(tmp_path / name / inside)
+
+
+def test_a_folder_of_sections_is_refused_with_the_way_out(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.TIF").touch()
+    with pytest.raises(DataError, match=r"a folder with 3 TIFF files: choose one of them, or save"):
+        ZarrArray.open(tmp_path)
+
+
+def test_a_plain_folder_of_arrays_names_them(tmp_path):
+    container(tmp_path / "folder/raw", {"s0": (VALUES, {})})
+    container(tmp_path / "folder/gt", {}, zarr_format=3)
+    with pytest.raises(DataError, match=r"folder holds gt, raw: name one of them, as in .*gt\.$"):
+        ZarrArray.open(tmp_path / "folder")
+
+
 def test_what_is_not_there_or_no_zarr_is_said(tmp_path):
     with pytest.raises(DataError, match="nothing at"):
         ZarrArray.open(tmp_path / "missing.zarr")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="cannot be read as zarr"):
+    with pytest.raises(DataError, match=r"folder holds no image: choose the folder of"):
         ZarrArray.open(tmp_path / "folder")
+    cut = container(tmp_path / "cut.zarr", {})
+    (cut / ".zgroup").write_text("{")
+    with pytest.raises(DataError, match="cannot be read as zarr"):
+        ZarrArray.open(cut)
     with pytest.raises(DataError, match="is an empty group"):
         ZarrArray.open(container(tmp_path / "empty.zarr", {}))
     broken = container(tmp_path / "broken.zarr", {}, multiscales=ome((1, 1, 1)))

@@ -64,7 +64,7 @@ def test_a_block_is_counted_in_voxels_of_the_labels(text, begin, shape):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("10:30", r"has 1 ranges, but the ground truth has 2 axes: .* such as 0:20,:\."),
+        ("10:30", r"not of as many ranges as the ground truth has axes, 2: .* such as 0:20,:\."),
         ("10:10,:", "is empty in a ground truth of 40 x 50 voxels"),
         ("30:10,:", "is empty"),
         ("40:,:", "is empty"),

@@ -76,7 +76,7 @@ def job(place, tmp_path):
     yield start
     (place / "asked").touch()  # ends the program that trains, whatever a test left
     for process in started:
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
 
 def said(place):
@@ -138,7 +138,7 @@ class TestScript:
     def test_trains_in_its_folder_until_it_is_done(self, job, place):
         process = job(gpus=2, cpus=12, setup="echo ready >> said")
         (place / "asked").touch()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
         assert said(place).splitlines() == [
             "ready",
             "torchrun --standalone --nproc-per-node 2 -m napari_dacapo_tasks train . "
@@ -151,7 +151,7 @@ class TestScript:
     def test_saves_and_is_queued_again_before_its_time_is_over(self, job, place):
         process = job(gpus=0)
         process.send_signal(signal.SIGUSR1)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
         assert said(place).splitlines() == [
             "torchrun --standalone --nproc-per-node 1 -m napari_dacapo_tasks train . "
             "--set trainer.device=cpu",
@@ -168,13 +168,13 @@ class TestScript:
         time.sleep(0.2)
         assert process.poll() is None
         (place / "asked").touch()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
         assert said(place).splitlines()[2:] == ["saved"]
 
     @needs_bash
     def test_tells_how_training_ended(self, job, place, tmp_path):
         (tmp_path / "programs/torchrun").write_text(f"#!{BASH}\necho threads >> said; exit 3")
-        assert job().wait(timeout=60) == 3
+        assert job().wait(timeout=300) == 3
 
 
 class TestConfig:

@@ -387,7 +387,9 @@ class TestManyRows:
         )
 
     def test_an_error_of_a_validation_block_leaves_nothing(self, refused):
-        refused(DataError, "has 2 ranges, but the ground truth has 3", validation_block="1:3,:")
+        refused(
+            DataError, "as many ranges as the ground truth has axes, 3", validation_block="1:3,:"
+        )
 
     def test_no_row_at_all(self, refused):
         refused(ConfigError, "No crop trains", rows=[])

@@ -216,6 +216,17 @@ class TestTogether:
                 "^crop 2: Some of the data has a physical unit",
             ),
             (
+                lambda v: {"labels": v.array(v.labels, axes="xyz")},
+                "^crop 2: Some of the data has the axes z, y, x and some x, y, z: save all",
+            ),
+            (
+                lambda v: {
+                    "raw": v.array(v.raw, axes="xyz"),
+                    "labels": v.array(v.labels, axes="xyz"),
+                },
+                "^Some of the data has the axes z, y, x and some x, y, z: save all",
+            ),
+            (
                 lambda v: {"labels": v.array(v.labels.astype(float))},
                 "^crop 2: The ground truth holds numbers of type float64",
             ),

@@ -83,7 +83,10 @@ def test_a_table_with_all_columns(table, tmp_path):
         ("use,raw,gt\ntrain,,b\n", "Line 2 of .* has no raw: each crop needs"),
         ("raw,gt,share\na,b,-1\n", r"Line 2 of .*share.*greater than 0 \(got '-1'\)"),
         ("raw,gt,validation_block\na,b,3-4\n", "Line 2 of .*'3-4' is no block"),
-        ('train,a,b,c,"labels/[mito&er]"\n', "Line 1 of .* the classes mito, er as arrays of"),
+        (
+            'train,a,b,c,"labels/[mito&er]"\n',
+            "Line 1 of .* the classes mito, er, but .*--channel er=2 ",
+        ),
     ],
 )
 def test_lines_that_are_not_understood_are_named(table, text, sentence):

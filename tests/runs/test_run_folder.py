@@ -10,7 +10,6 @@ import subprocess
 import sys
 from math import inf, isnan, nan
 from pathlib import Path
-from threading import Timer
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ import torch
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import RunError
-from napari_dacapo_tasks.runs import snapshots
+from napari_dacapo_tasks.runs import run_folder, snapshots
 from napari_dacapo_tasks.runs.run_folder import RunFolder, Score, Statistic
 
 
@@ -493,7 +492,7 @@ class TestTraining:
         assert not run.is_training()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="locks are not shared there")
-    def test_whoever_looks_at_the_wrong_moment_is_waited_for(self, run):
+    def test_whoever_looks_at_the_wrong_moment_is_waited_for(self, run, monkeypatch):
         import fcntl
 
         with run.training():
@@ -501,9 +500,10 @@ class TestTraining:
         handle = os.open(run.path / ".lock", os.O_RDONLY)
         fcntl.flock(handle, fcntl.LOCK_SH)
         assert not run.is_training()  # two can look at once
-        Timer(0.15, lambda: os.close(handle)).start()
+        waits = [lambda: os.close(handle), lambda: None]
+        monkeypatch.setattr(run_folder, "sleep", lambda _: waits.pop()())
         with run.training():
-            pass
+            assert waits == []
 
     def test_errors_inside_are_not_taken_for_its_own(self, run):
         with pytest.raises(FileNotFoundError), run.training():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from math import nan
@@ -106,6 +107,23 @@ class TestList:
 
     def test_folders_that_are_gone_hold_none(self, tmp_path):
         assert list_runs([tmp_path / "gone", tmp_path]) == []
+
+    def test_folders_that_are_closed_to_us_hide_no_others(self, run, tmp_path, monkeypatch):
+        closed = tmp_path / "closed"
+        shutil.copytree(run.path, closed)
+        stat = os.stat
+
+        def refused(path, *args, **kwargs):
+            if str(path).startswith(f"{closed}{os.sep}"):
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return stat(path, *args, **kwargs)
+
+        monkeypatch.setattr(os, "stat", refused)
+        assert [one.path for one in list_runs([tmp_path])] == [run.path]
+        with pytest.raises(RunError, match="closed cannot be read: Permission denied"):
+            RunFolder.open(closed)
+        with pytest.raises(RunError, match="closed cannot be read: Permission denied"):
+            RunFolder(closed, run.config).log("anything")
 
     def test_a_changed_config_is_seen(self, run):
         assert summary_of(run.path).iterations == 8

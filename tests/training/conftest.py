@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
 from funlib.geometry import Coordinate
 
 from napari_dacapo_tasks.runs.augmentation import AugmentationConfig
@@ -19,6 +20,15 @@ INPUT, OUTPUT = (24, 24, 24), (8, 8, 8)
 
 AS_IT_IS = AugmentationConfig(mirror=False, transpose=False, intensity=0.0)
 """Nothing is done to crops."""
+
+
+@pytest.fixture
+def two_threads() -> Iterator[int]:
+    """Let PyTorch use two threads, to see that it still does when something has been done."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield 2
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

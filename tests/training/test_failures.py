@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -88,6 +89,29 @@ class TestNotFinite:
         run.save_config(run.config.model_copy(update={"trainer": trainer}))
         all_of(run)
         assert [one.learning_rate for one in run.statistics()] == [0.0005] * 6 + [0.0008] * 2
+
+    def test_it_cannot_go_back_to_a_checkpoint_that_is_damaged_meanwhile(
+        self, make_run, monkeypatch
+    ):
+        run = make_run(trainer={"checkpoint_interval": 2})
+
+        def spoiled(self, prediction, *rest):
+            if run.latest_checkpoint() is None:
+                return prediction.mean()
+            run.latest_checkpoint().write_bytes(b"")
+            return prediction.mean() * float("nan")
+
+        monkeypatch.setattr(MSELoss, "compute", spoiled)
+        with pytest.raises(RunError, match=r"delete 000002\.pt to start anew"):
+            all_of(run)
+        assert "no whole checkpoint" in (run.path / "log.txt").read_text()
+        assert not [one for one in threading.enumerate() if one.name.startswith("loader")]
+
+    def test_numbers_of_half_precision_may_be_the_reason(self, make_run, monkeypatch):
+        monkeypatch.setattr(MSELoss, "compute", lambda self, p, t, w, counts: p.sum() / 0)
+        run = make_run(trainer={"execution": {"precision": "float16"}})
+        with pytest.raises(NonFiniteLossError, match="or choose another precision than float16; "):
+            all_of(run)
 
     def test_what_was_told_before_is_not_told_again(self, make_run, spoil):
         run = make_run(trainer={"execution": {"deterministic": True}})
@@ -210,6 +234,26 @@ class TestOutOfMemory:
         with pytest.raises(RuntimeError, match="a mistake of ours"):
             all_of(run)
         assert "Traceback" in (run.path / "log.txt").read_text()
+
+    def test_a_device_that_lacks_an_operation_is_a_sentence(self, make_run, monkeypatch):
+        """As MPS does, in versions of PyTorch or macOS that do not know all of 3D."""
+        from napari_dacapo_tasks.architectures.devices import Device
+        from napari_dacapo_tasks.training import loop
+
+        def missing(*_):
+            raise NotImplementedError("The operator aten::pool3d is not implemented. Fall back.")
+
+        monkeypatch.setattr(loop, "Trainer", missing)
+        with pytest.raises(NotImplementedError):
+            all_of(make_run())
+        monkeypatch.setattr(loop, "resolve_device", lambda name: Device("mps", "Apple GPU", 0))
+        monkeypatch.setattr(loop, "free_memory", lambda *_: None)
+        with pytest.raises(
+            DeviceError,
+            match=r"mps cannot train this network \(The operator aten::pool3d is not "
+            r"implemented\): set trainer\.device to cpu\.$",
+        ):
+            all_of(make_run("apple"))
 
     def test_a_need_beyond_what_is_free_is_told_before(self, make_run, monkeypatch):
         from napari_dacapo_tasks.training import trainer

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from driving import up_to_and_wait
 
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
@@ -48,16 +49,6 @@ ALL_ON = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Calculate with one thread here and there: a tiny net is faster so, and has the same bits."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def tiny_net(small_net):
     return small_net.model_copy(
@@ -66,13 +57,16 @@ def tiny_net(small_net):
 
 
 @contextmanager
-def training_beside(run):
+def training_beside(run, up_to=None):
     """Train a run in a process, which begins at once since another one has imported everything."""
     from napari_dacapo_tasks.cli.train import train as command
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*NEEDED])
-    process = context.Process(target=command, args=(run.path,))
+    if up_to is None:
+        process = context.Process(target=command, args=(run.path,))
+    else:
+        process = context.Process(target=up_to_and_wait, args=(run.path, up_to))
     process.start()
     try:
         yield process
@@ -143,9 +137,9 @@ def test_a_kill_at_120_of_200_iterations(make_run, tiny_net, validated_rows):
         for name in ("whole", "parted")
     )
     finish(whole, 200)
-    with training_beside(parted) as process:
-        wait_until(lambda: len(parted.statistics()) >= 120, process)
-    assert 90 <= parted.load_checkpoint()["iteration"] < 200
+    with training_beside(parted, up_to=120) as process:
+        wait_until(lambda: len(parted.statistics()) == 120, process)
+    assert parted.load_checkpoint()["iteration"] == 100
     finish(parted, 200)
     alike(whole, parted)
 

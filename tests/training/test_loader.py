@@ -258,8 +258,7 @@ def test_batches_are_taken_in_order(sampler, loaded):
         loader.take(2)
 
 
-def test_pytorch_keeps_its_threads(sampler, loaded):
-    before = torch.get_num_threads()
+def test_pytorch_keeps_its_threads(sampler, loaded, two_threads):
     found = []
     made = sampler()
     draft = made.first_draft
@@ -270,7 +269,7 @@ def test_pytorch_keeps_its_threads(sampler, loaded):
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    assert (torch.get_num_threads(), later) == (before, [before])
+    assert (torch.get_num_threads(), later) == (two_threads, [two_threads])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -362,4 +361,14 @@ class TestAhead:
         with pytest.raises(RunError, match="not this one"):
             items.take(1)
         assert items.take(2) == 2
+        items.close()
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_a_thread_that_cannot_be_prepared_says_so(self, workers):
+        def prepare():
+            raise RuntimeError("can't start new thread")
+
+        items = Ahead(lambda number: number, 0, None, workers, 2, prepare)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            items.take(0)
         items.close()

@@ -209,15 +209,15 @@ class TestTidiness:
             finally:
                 gc.enable()
 
-    def test_no_global_default_is_changed(self, make_run):
+    def test_no_global_default_is_changed(self, make_run, two_threads):
         torch.manual_seed(5)
         np.random.seed(5)  # noqa: NPY002
         states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-        threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+        dtype = torch.get_default_dtype()
         all_of(make_run(trainer={"iterations": 2, "seed": 9}))
         assert torch.equal(torch.get_rng_state(), states[0])
         assert (np.random.get_state()[1] == states[1]).all()  # noqa: NPY002
-        assert (torch.get_num_threads(), torch.get_default_dtype()) == (threads, dtype)
+        assert (torch.get_num_threads(), torch.get_default_dtype()) == (two_threads, dtype)
         assert torch.is_grad_enabled()
         assert not torch.are_deterministic_algorithms_enabled()
 

@@ -189,6 +189,7 @@ class TestChanges:
         for name, average in state["ema"].items():
             expected = share * before[name] + (1 - share) * state["model"][name]
             torch.testing.assert_close(average, expected)
+            assert not average.requires_grad  # or it would keep what it was averaged of
 
     def test_an_encoder_that_is_frozen_keeps_its_weights(self, make_run):
         run = make_run(trainer={"iterations": 6})

@@ -10,10 +10,15 @@ import pytest
 from funlib.geometry import Coordinate, Roi
 
 from napari_dacapo_tasks.numerics.symmetries import Symmetry
+from napari_dacapo_tasks.runs.data import TrainingData, Volume, together
+from napari_dacapo_tasks.runs.data_config import SamplingConfig
+from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks.predictors.affinities import AffinitiesPredictor
 from napari_dacapo_tasks.tasks.predictors.distance import DistancePredictor
 from napari_dacapo_tasks.tasks.predictors.one_hot import OneHotPredictor
-from napari_dacapo_tasks.training import target_cache
+from napari_dacapo_tasks.training import samples, target_cache
+from napari_dacapo_tasks.training.places import Place
+from napari_dacapo_tasks.training.samples import Draft, Sampler, Shapes
 from napari_dacapo_tasks.training.target_cache import TargetCache, turned
 
 SIZE = Coordinate(8, 8, 8)
@@ -66,7 +71,21 @@ def test_nothing_is_kept_where_nothing_lasts_or_it_is_too_much(volume, small_pie
     for cache in (nothing, too_much):
         assert not cache.lasts
         assert cache.read(REGION) is None
-    assert TargetCache(truth, DESCRIPTORS, REGION, at_once=BYTES, kept=0).lasts
+    assert TargetCache(truth, DESCRIPTORS, REGION, at_once=BYTES, kept=BYTES).size == BYTES
+    assert not TargetCache(truth, DESCRIPTORS, REGION, at_once=BYTES, kept=BYTES - 1).lasts
+
+
+@pytest.mark.parametrize(("room", "lasting"), [(2, [True, True]), (1.5, [True, False])])
+def test_all_volumes_share_one_bounded_memory(volume, small_task, monkeypatch, room, lasting):
+    raw, truth = together(volume.array(volume.raw), volume.ground_truth())
+    data = TrainingData(tuple(Volume(name, raw, truth) for name in "ab"), (), (0.0, 255.0))
+    task = small_task.task_type(small_task.on_grid(truth.labels.unit))
+    shapes = Shapes(Coordinate(24, 24, 24), Coordinate(8, 8, 8), truth.labels.voxel_size)
+    monkeypatch.setattr(samples, "MOST_KEPT", room * 4 * 24**3)
+    sampler = Sampler(data, task, shapes, TrainerConfig(), SamplingConfig())
+    assert [cache.lasts for cache in sampler._caches] == lasting
+    for place in (Place(0, Coordinate(3, 3, 3)), Place(1, Coordinate(3, 3, 3))):
+        assert isinstance(sampler.made(place, sampler._identity), Draft)
 
 
 def test_only_what_crops_can_reach_counts(volume, small_pieces):

@@ -38,7 +38,6 @@ def together():
                 "WORLD_SIZE": str(size),
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
             }
             process = subprocess.Popen(
                 [sys.executable, "-c", BEGIN + textwrap.dedent(code)],
@@ -48,7 +47,7 @@ def together():
                 text=True,
             )
             started.append(process)
-        said = [process.communicate(timeout=120) for process in started]
+        said = [process.communicate(timeout=300) for process in started]
         return [(p.returncode, *texts) for p, texts in zip(started, said, strict=True)]
 
     yield run

@@ -243,8 +243,9 @@ def on_common_grid(*arrays: Array) -> tuple[Array, ...]:
     Raises
     ------
     DataError
-        Where some have a physical unit and some have none.
+        Where some have a physical unit and some have none, or as `require_same_order`.
     """
+    require_same_order(*arrays)
     if len({array.unit.name for array in arrays}) > 1:
         raise DataError(
             "Some of the data has a physical unit and some has none "
@@ -252,6 +253,27 @@ def on_common_grid(*arrays: Array) -> tuple[Array, ...]:
         )
     finest = max((array.unit for array in arrays), key=lambda unit: unit.steps)
     return tuple(array.on_grid(finest) for array in arrays)
+
+
+def require_same_order(*arrays: Array) -> None:
+    """Refuse arrays with the same spatial axes in another order, which else would be mixed up.
+
+    Axes of other names pass: those of layers may have any.
+
+    Raises
+    ------
+    DataError
+        For z, y, x and x, y, z, say.
+    """
+    orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for array in arrays:
+        space = tuple(name for name in array.axes if name != CHANNEL)
+        first = orders.setdefault(tuple(sorted(space)), space)
+        if space != first:
+            raise DataError(
+                f"Some of the data has the axes {', '.join(first)} and some {', '.join(space)}: "
+                "save all of it with its axes in the same order."
+            )
 
 
 def common_roi(first: Array, second: Array, *, first_name: str, second_name: str) -> Roi:

@@ -16,6 +16,7 @@ from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays.array import CHANNEL
+from napari_dacapo_tasks.arrays.durable import sync, sync_tree
 from napari_dacapo_tasks.arrays.growing_layout import (
     DONE,
     GROWING,
@@ -225,7 +226,9 @@ class GrowingImage:
             if self.is_finished:  # meanwhile, perhaps
                 return frozenset(self.indices())
             raise
-        return frozenset(tuple(int(part) for part in name.split(".")) for name in names)
+        # Systems leave files of their own, such as .DS_Store.
+        found = (name.split(".") for name in names)
+        return frozenset(tuple(map(int, parts)) for parts in found if all(map(str.isdigit, parts)))
 
     @property
     def missing(self) -> list[tuple[int, ...]]:
@@ -279,6 +282,7 @@ class GrowingImage:
             within = tuple(slice(b, e) for b, e in zip(low - begin, high - begin, strict=True))
             with told(self.path):
                 self._written[(*lead, *place)] = values[(*lead, *within)]
+                sync(self._files_of(low, high), self.path)
                 self._marker(index).touch()
 
     def finish(self) -> Generator[float, None, None]:
@@ -317,11 +321,23 @@ class GrowingImage:
                 )
                 for share in filled:
                     yield (done + share * voxels[number - 1]) / sum(voxels)
+                sync_tree(self.path / str(number))
             done += voxels[number - 1]
         with told(self.path):
             describe(self.path, plan, levels)
+            sync([file for file in self.path.iterdir() if file.is_file()], self.path)
             (self.state / GROWING).unlink(missing_ok=True)
             shutil.rmtree(self.state, ignore_errors=True)
+
+    def _files_of(self, low: Coordinate, high: Coordinate) -> Iterator[Path]:
+        """Give the files that may hold voxels of a block; those of nothing but 0 are not there."""
+        written = self._written
+        edges = (written.shards or written.chunks)[-len(low) :]
+        ranges = [range(b // s, ceil(e / s)) for b, e, s in zip(low, high, edges, strict=True)]
+        channels = self._plan["channels"]
+        lead = [] if channels is None else [range(channels)]
+        for key in product(*lead, *ranges):
+            yield self.path / LEVEL / written.metadata.encode_chunk_key(key)
 
     def _marker(self, index: Sequence[int]) -> Path:
         return self.state / DONE / ".".join(map(str, index))

@@ -17,6 +17,8 @@ import zarr
 from funlib.geometry import Coordinate, Roi
 
 from napari_dacapo_tasks.arrays.array import CHANNEL, Array, told_when_broken
+from napari_dacapo_tasks.arrays.durable import PARTIAL as PARTIAL
+from napari_dacapo_tasks.arrays.durable import sync_folder, sync_tree
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import NANOMETRE
 
@@ -31,9 +33,6 @@ COMPRESSOR: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuf
 
 BLOCK = 2
 """Chunks along each axis of a block that is read and written at once."""
-
-PARTIAL = ".partial"
-"""How a folder ends that is not whole yet."""
 
 
 def write_ome_zarr(
@@ -135,7 +134,7 @@ def fill_image(
 
 
 @contextmanager
-def new_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(path: str | Path, *, replace: bool = False, lasting: bool = True) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``path`` when all went well and vanishes otherwise.
 
     Parameters
@@ -144,6 +143,9 @@ def new_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
         Its parents are made where they are missing.
     replace
         Whether the new folder may take the place of an old one.
+    lasting
+        Whether all of it must be safe on the disk before it gets its name, as a power cut else
+        may leave the name and lose the rest.
 
     Raises
     ------
@@ -159,6 +161,8 @@ def new_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        if lasting:
+            sync_tree(partial)
         if path.exists():
             old = path.with_name(f".{path.name}.{uuid4().hex[:8]}{PARTIAL}")
             os.rename(path, old)
@@ -166,6 +170,8 @@ def new_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.rename(partial, path)
+        if lasting:
+            sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -51,7 +51,7 @@ def is_tiff(file: str | Path) -> bool:
 
 
 def open_tiff(file: str | Path) -> Array:
-    """Open the first image of a TIFF file lazily; pages that belong together are its z axis.
+    """Open the image of a TIFF file lazily; pages that belong together are its z axis.
 
     Axes, voxel size and unit are those that ImageJ or OME have written; without them, voxels of
     1. Uncompressed data in one piece is mapped into memory, all else is read page by page or
@@ -60,16 +60,24 @@ def open_tiff(file: str | Path) -> Array:
     Raises
     ------
     DataError
-        Where the file cannot be read, or has axes that are no space, channels or single times.
+        Where the file cannot be read, holds several images of which none is the largest, or has
+        axes that are no space, channels or single times.
     """
     try:
         tiff = tifffile.TiffFile(file)
         series = tiff.series[0]
+        others = [tuple(one.shape) for one in tiff.series[1:] if one.size >= series.size]
         axes, shape = str(series.axes), tuple(series.shape)
         voxels = _voxels(tiff)
         data = _data(tiff, series)
     except BROKEN as error:
         raise DataError(f"{file} cannot be read as TIFF: {error}.") from error
+    if others:  # smaller ones are previews and labels of slides
+        shapes = ", ".join(" x ".join(map(str, one)) for one in (shape, *others))
+        raise DataError(
+            f"{file} holds {1 + len(others)} images ({shapes}): save the one that is meant as a "
+            "file of its own."
+        )
     names = _names(file, axes, shape)
     space = [name for name in names if name not in (CHANNEL, TIME)]
     size = [_rounded(voxels.size[SPACE.index(name)], voxels.unit) for name in space]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,15 @@ from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.units import place
 
 OME_AXIS_TYPES = {"channel": CHANNEL, "time": TIME}
+
+OF_NODES = (".zarray", ".zgroup", "zarr.json")
+"""Files that make a folder an array or a group."""
+
+N5_ATTRIBUTES = "attributes.json"
+"""File in a folder of N5."""
+
+MOST_NAMED = 8
+"""Arrays and groups that a sentence names."""
 
 
 class ZarrArray(Array):
@@ -75,8 +84,40 @@ def open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
         raise DataError(f"There is nothing at {path}: check the path.")
     try:
         return zarr.open(path, mode="r")
+    except FileNotFoundError as error:
+        raise DataError(_no_node(path)) from error
     except Exception as error:  # zarr raises many kinds for a broken container
         raise DataError(f"{path} cannot be read as zarr: {error}") from error
+
+
+def _no_node(path: Path) -> str:
+    """Say what to do about a folder that is no array and no group."""
+    named_so = any(folder.suffix == ".n5" for folder in (path, *path.parents))
+    if named_so or (path / N5_ATTRIBUTES).is_file():
+        return (
+            f"{path} is N5, which does not open here: convert it to OME-Zarr, as Fiji does with "
+            "File > Import > HDF5/N5/Zarr/OME-NGFF and File > Save As > Export "
+            "HDF5/N5/Zarr/OME-NGFF."
+        )
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    sections = sum(one.suffix.lower() in (".tif", ".tiff") for one in inside)
+    if sections:
+        return (
+            f"{path} is a folder with {sections} TIFF file{'s' * (sections > 1)}: choose one of "
+            "them, or save sections as one stack, as Fiji does with File > Import > Image Sequence "
+            "and File > Save As > Tiff."
+        )
+    nodes = [one for one in inside if any((one / name).is_file() for name in OF_NODES)]
+    if nodes:
+        return f"{path} holds {_named(nodes)}: name one of them, as in {nodes[0]}."
+    return (
+        f"{path} holds no image: choose the folder of an OME-Zarr image or a zarr array, or a "
+        "TIFF or HDF5 file."
+    )
+
+
+def _named(nodes: Sequence[Path]) -> str:
+    return ", ".join(node.name for node in nodes[:MOST_NAMED])
 
 
 def _array_of_group(path: Path, group: zarr.Group) -> tuple[zarr.Array[Any], Metadata]:
@@ -99,9 +140,8 @@ def _array_of_group(path: Path, group: zarr.Group) -> tuple[zarr.Array[Any], Met
         return array, _metadata_of_array(path / name, array)
     if not names:
         raise DataError(f"{path} is an empty group: name a folder that holds an array.")
-    raise DataError(
-        f"{path} holds {', '.join(names[:8])}: name one of them, as in {path / names[0]}."
-    )
+    inside = [path / name for name in names]
+    raise DataError(f"{path} holds {_named(inside)}: name one of them, as in {inside[0]}.")
 
 
 def _metadata_of_array(path: Path, array: zarr.Array[Any]) -> Metadata:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL
+from napari_dacapo_tasks.arrays import durable
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.evaluation.evaluate import Evaluation
 from napari_dacapo_tasks.evaluation.mistakes import MISTAKES
@@ -73,7 +72,7 @@ def save_sweep(run: Path, result: SweepResult) -> tuple[Path, Path]:
             with whole_file(run, f"{name}{suffix}") as file:
                 file.write(text.encode())
         else:
-            _write(run / f"{name}{suffix}", text)
+            write_whole(run / f"{name}{suffix}", text)
         written.append(run / f"{name}{suffix}")
     return written[0], written[1]
 
@@ -81,7 +80,7 @@ def save_sweep(run: Path, result: SweepResult) -> tuple[Path, Path]:
 def saved_sweeps(run: Path) -> list[Path]:
     """Give the JSON files of the sweeps of a run, the latest last."""
     found = (Path(run) / SWEEPS).glob("*_*.json")
-    named = [path for path in found if path.stem.split("_")[0].isdigit()]
+    named = [path for path in found if path.stem.split("_")[0].isdecimal()]
     return sorted(named, key=lambda path: (int(path.stem.split("_")[0]), path.name))
 
 
@@ -189,8 +188,8 @@ def save_evaluation(path: Path, evaluation: Evaluation) -> tuple[Path, Path]:
         scores, objects = path.with_suffix(".json"), path.with_suffix(".csv")
     else:
         scores, objects = path / SCORES_FILE, path / OBJECTS_FILE
-    _write(objects, objects_table(evaluation))
-    _write(scores, _json(evaluation_values(evaluation)))
+    write_whole(objects, objects_table(evaluation))
+    write_whole(scores, _json(evaluation_values(evaluation)))
     return scores, objects
 
 
@@ -325,16 +324,18 @@ def _strict(value: Any) -> Any:
     return value
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; its folder is made where it is missing."""
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+def write_whole(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all; its folder is made where it is missing.
+
+    Raises
+    ------
+    DataError
+        Where it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with durable.whole_file(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}; choose another place."

@@ -59,8 +59,8 @@ def block_region(text: str, labels: Array) -> Roi:
     if len(ranges) != len(shape):
         example = ",".join(["0:20", *":" * (len(shape) - 1)])
         raise DataError(
-            f"The validation block {text} has {len(ranges)} ranges, but the ground truth has "
-            f"{len(shape)} axes: give a range for each, such as {example}."
+            f"The validation block {text} is not of as many ranges as the ground truth has axes, "
+            f"{len(shape)}: give a range for each, such as {example}."
         )
     places = [part.indices(n)[:2] for part, n in zip(ranges, shape, strict=True)]
     if any(begin >= end for begin, end in places):

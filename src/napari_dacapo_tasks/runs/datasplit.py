@@ -67,7 +67,8 @@ def read_datasplit(path: str | Path) -> list[CropConfig]:
             reader = csv.reader(file, skipinitialspace=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path} cannot be read as a table: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path} cannot be read as a table: {reason}.") from error
     lines = [
         (number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")
     ]
@@ -167,9 +168,12 @@ def _place(path: Path, source: str, array: str, given: Mapping[str, str]) -> str
     if bracket:
         names = [name.strip() for name in classes.partition("]")[0].split("&")]
         if len(names) > 1:
+            ids = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
             raise ConfigError(
-                f"{source} names the classes {', '.join(names)} as arrays of their own: write a "
-                "line with one array that holds the ids of all of them."
+                f"{source} names an array for each of the classes {', '.join(names)}, but the "
+                f"labels of a crop are one array here: merge them into one ({ids}), write its path "
+                f"in the place of {dataset}, and give the task's channels these ids (on the "
+                f"command line: --channel {names[0]}=1 --channel {names[1]}=2 and so on)."
             )
         dataset = f"{before}{names[0]}"
     place = str(path.parent / container)

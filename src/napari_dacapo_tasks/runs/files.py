@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL
+from napari_dacapo_tasks.arrays import durable
 from napari_dacapo_tasks.errors import RunError
 
 CONFIG = "run.yaml"
@@ -59,9 +58,15 @@ def writing(folder: Path, name: str) -> Iterator[Path]:
         raise
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run; RunError where that cannot be seen, as of one closed to us."""
+    with told(folder, "read"):
+        return (folder / CONFIG).is_file()
+
+
 def require_there(folder: Path) -> None:
-    """Raise RunError where a run was deleted or moved."""
-    if not (folder / CONFIG).is_file():
+    """Raise RunError where a run was deleted or moved, or cannot be looked at."""
+    if not is_run(folder):
         raise RunError(
             f"The run {folder} is gone: it was deleted, moved or renamed, or its disk is not "
             "there any more; open it where it is now."
@@ -70,21 +75,8 @@ def require_there(folder: Path) -> None:
 
 @contextmanager
 def whole_file(folder: Path, name: str) -> Iterator[IO[bytes]]:
-    """Give a file to fill, which takes its name when it is whole and safe on the disk."""
+    """Give a file of a run to fill, as `durable.whole_file`; raises as `writing`."""
     with writing(folder, name) as path:
-        partial = path.with_name(f".{path.name}{PARTIAL}")
         path.parent.mkdir(exist_ok=True)
-        try:
-            with open(partial, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-        if os.name == "posix":  # elsewhere a folder cannot be opened, nor needs to be
-            parent = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(parent)
-            finally:
-                os.close(parent)
+        with durable.whole_file(path) as file:
+            yield file

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from napari_dacapo_tasks.arrays.durable import sync
 from napari_dacapo_tasks.errors import RunError
 from napari_dacapo_tasks.runs.files import told, whole_file, writing
 
@@ -98,8 +99,8 @@ class JsonLines(Generic[Entry]):
 
     def flush(self) -> None:
         """See that what was appended is safe on the disk."""
-        with writing(self._folder, self._name) as path, open(path, "ab") as file:
-            os.fsync(file.fileno())
+        with writing(self._folder, self._name) as path:
+            sync([path], self._folder)
 
     def line_of(self, entry: Entry) -> str:
         """Write an entry as its line."""

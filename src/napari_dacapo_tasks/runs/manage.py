@@ -14,7 +14,7 @@ from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL, new_folder, refuse_take
 from napari_dacapo_tasks.errors import RunError
 from napari_dacapo_tasks.runs.config import RunConfig
 from napari_dacapo_tasks.runs.data_config import CropConfig
-from napari_dacapo_tasks.runs.files import CONFIG, told
+from napari_dacapo_tasks.runs.files import CONFIG, is_run, told
 from napari_dacapo_tasks.runs.lock import is_locked
 from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.pretrained import (
@@ -114,7 +114,7 @@ def delete(path: str | Path) -> None:
         Where it is being trained, the folder is no run, or something of it cannot be deleted.
     """
     path = Path(path).absolute()
-    if not (path / CONFIG).is_file():
+    if not is_run(path):
         raise RunError(f"{path} is no run folder: it has no {CONFIG}, so it is not deleted.")
     with told(path, "deleted"):
         if is_locked(path / LOCK):

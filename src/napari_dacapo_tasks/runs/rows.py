@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dacapo_tasks.arrays import Array, GroundTruth, on_common_grid
+from napari_dacapo_tasks.arrays.array import require_same_order
 from napari_dacapo_tasks.errors import ConfigError, DataError
 from napari_dacapo_tasks.runs.data_config import Use
 from napari_dacapo_tasks.units import VOXEL, WorldUnit
@@ -82,6 +83,7 @@ def rows_together(rows: Sequence[Row]) -> list[Row]:
             raw, labels, *masks = lined_up(row.raw, row.labels, *masks)
         placed.append(replace(row, name=name, raw=raw, labels=labels, mask=next(iter(masks), None)))
     raws = {row.name: row.raw for row in placed}
+    require_same_order(*raws.values())
     _agree(raws, _kind_of_unit, "give all of it the same units")
     finest = max((raw.unit for raw in raws.values()), key=lambda unit: unit.steps)
     placed = [_on_grid(row, finest) for row in placed]

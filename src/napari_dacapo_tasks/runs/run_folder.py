@@ -21,7 +21,7 @@ from napari_dacapo_tasks.runs.checkpoints import (
     write_checkpoint_of,
 )
 from napari_dacapo_tasks.runs.config import RunConfig
-from napari_dacapo_tasks.runs.files import CONFIG, told, whole_file, writing
+from napari_dacapo_tasks.runs.files import CONFIG, is_run, told, whole_file, writing
 from napari_dacapo_tasks.runs.lock import is_locked, locked
 from napari_dacapo_tasks.runs.log import add_line, lines_after
 from napari_dacapo_tasks.runs.pretrained import task_from_folder
@@ -76,7 +76,7 @@ class RunFolder:
     def open(cls, path: str | Path) -> Self:
         """Open a run that `create_run` has made; ConfigError where its config is refused."""
         path = Path(path).absolute()
-        if not (path / CONFIG).is_file():
+        if not is_run(path):
             raise RunError(f"{path} is no run folder: it has no {CONFIG}; make a run first.")
         return cls(path, RunConfig.load(path / CONFIG))
 

@@ -139,12 +139,12 @@ def summary_of(path: str | Path) -> RunSummary:
 
 
 def _runs_in(folder: Path, levels: int) -> Iterator[Path]:
-    if (folder / CONFIG).is_file():
-        yield folder
-        return
-    if levels == 0:
-        return
     try:
+        if (folder / CONFIG).is_file():
+            yield folder
+            return
+        if levels == 0:
+            return
         with os.scandir(folder) as entries:
             inside = [entry for _, entry in zip(range(ENTRIES_LOOKED_AT), entries, strict=False)]
     except OSError:
@@ -153,7 +153,7 @@ def _runs_in(folder: Path, levels: int) -> Iterator[Path]:
         # Hidden ones are not whole yet, or about to go; images hold very many folders.
         if not entry.name.startswith(".") and not entry.name.endswith((".zarr", ".n5")):
             path = Path(entry.path)
-            if path.is_dir():
+            if os.path.isdir(path):  # as of a folder that is closed to us, it raises nothing
                 yield from _runs_in(path, levels - 1)
 
 

@@ -41,7 +41,8 @@ def write_snapshot(folder: Path, iteration: int, images: Mapping[str, Array]) ->
     path = snapshot_path(folder, iteration)
     with (
         writing(folder, f"{SNAPSHOTS}/{path.name}"),
-        new_folder(path, replace=True) as partial,
+        # A look at the run: none is worth the wait for a slow disk.
+        new_folder(path, replace=True, lasting=False) as partial,
     ):
         for _ in fill_group(partial, images):
             pass

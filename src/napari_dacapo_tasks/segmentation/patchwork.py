@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_dacapo_tasks.arrays.durable import put_in_place, sync
 from napari_dacapo_tasks.arrays.growing_image import told
 from napari_dacapo_tasks.arrays.ome_zarr import COMPRESSOR
 from napari_dacapo_tasks.numerics.components import sizes_of
@@ -151,16 +151,19 @@ class Patchwork:
             kept[f"firsts{channel}"] = self._firsts(index, core[channel], number)
         added = np.array(begins, np.uint32).reshape(-1, *(1 for _ in grid.shape))
         ids = np.where(labels > 0, labels + added, np.uint32(0))
+        written = [self._chunk(channel, index) for channel in range(self.channels)]
         with told(self.folder):
             self._labels[(slice(None), *grid.core(index))] = ids[(slice(None), *grid.within(index))]
             for axis in range(len(grid.shape)):
                 here, _ = self._shared(index, axis)
                 if here is not None:
-                    np.save(self._edge(index, axis), ids[(slice(None), *here)])
-            # Last, and at once: what has this file is whole.
+                    written.append(self._edge(index, axis))
+                    np.save(written[-1], ids[(slice(None), *here)])
+            # Last, at once, and after all else is on the disk: what has this file is whole.
             partial = self._file(index).with_suffix(".partial.npz")
             np.savez(partial, **kept)
-            os.replace(partial, self._file(index))
+            sync([*written, partial], self.folder)
+            put_in_place(partial, self._file(index))
         return begins
 
     def read(self, voxels: Voxels) -> Ids:
@@ -213,7 +216,7 @@ class Patchwork:
             zarr_format=2,
             overwrite=True,
         )
-        os.replace(partial, self.folder / LABELS)
+        put_in_place(partial, self.folder / LABELS)
 
     def _numbers(self, index: Index) -> list[tuple[int, int]]:
         with told(self.folder, "read"), np.load(self._file(index)) as kept:
@@ -253,6 +256,9 @@ class Patchwork:
             for part, whole in zip(there, seen, strict=True)
         )
         return here, tuple(there)
+
+    def _chunk(self, channel: int, index: Index) -> Path:
+        return self.folder / LABELS / ".".join(map(str, (channel, *index)))
 
     def _file(self, index: Index) -> Path:
         return self.folder / FOUND / (".".join(map(str, index)) + ".npz")

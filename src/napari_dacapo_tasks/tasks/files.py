@@ -111,13 +111,21 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{source} is no valid YAML of plain values: {said}.") from None
+        raise ConfigError(
+            f"{source} is no valid YAML of plain values: {_problem(error)}."
+        ) from None
     except ValueError as error:  # dates and numbers that cannot be
         said = " ".join(str(error).split())
         raise ConfigError(f"{source} holds a value that cannot be read: {said}.") from None
     except RecursionError:
         raise ConfigError(f"{source} holds lists that are nested too deep.") from None
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """Say what is wrong and in which line; the library shows the text around it as well."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def write_yaml(values: Mapping[str, Any], path: str | Path) -> None:

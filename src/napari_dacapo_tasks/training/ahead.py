@@ -31,7 +31,7 @@ class Ahead(Generic[Item]):
     ahead
         Items at most that are made or being made and not taken.
     prepare
-        Called first by each thread.
+        Called by each thread before its first item; what it raises is raised for that.
     """
 
     def __init__(
@@ -95,11 +95,13 @@ class Ahead(Generic[Item]):
         self._make, self._prepare = _refuse, None  # what these hold is free
 
     def _work(self) -> None:
-        if self._prepare is not None:
-            self._prepare()
+        prepare = self._prepare
         while (number := self._next()) is not None:
             future: Future[Item] = Future()
             try:
+                if prepare is not None:
+                    prepare()
+                    prepare = None
                 future.set_result(self._make(number))
             except BaseException as error:  # whatever it is, it is raised where it is waited for
                 future.set_exception(error)

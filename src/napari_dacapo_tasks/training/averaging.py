@@ -48,6 +48,7 @@ class Averaging:
         """Give the average as a state dict of the module."""
         return dict(self._average)
 
+    @torch.no_grad()
     def load(self, state: Mapping[str, Tensor] | None) -> None:
         """Go on from an average; from the weights as they are, where there is none yet."""
         source = _tensors(self.module) if state is None else state

@@ -51,9 +51,11 @@ class Batch:
     waited: float = 0.0
 
     def to(self, device: torch.device) -> Batch:
-        """Give the same batch on a device; where memory is pinned, without waiting for it."""
+        """Give the same batch on a device; on CUDA, whose memory is pinned, without waiting."""
+        # Not on MPS: it may copy after the memory was given back.
         raw, target, weight = (
-            tensor.to(device, non_blocking=True) for tensor in (self.raw, self.target, self.weight)
+            tensor.to(device, non_blocking=device.type == "cuda")
+            for tensor in (self.raw, self.target, self.weight)
         )
         return replace(self, raw=raw, target=target, weight=weight)
 

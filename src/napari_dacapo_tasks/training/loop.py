@@ -191,6 +191,13 @@ def _memory_of_device(run: RunFolder, world: World) -> Iterator[Device]:
     device = resolve_device(world.device(run.config.trainer.device))
     try:
         yield device
+    except NotImplementedError as error:  # of MPS, which knows not all operations in 3D
+        if device.name == "cpu":
+            raise
+        said = str(error).strip().partition(". ")[0]
+        raise DeviceError(
+            f"{device.name} cannot train this network ({said}): set trainer.device to cpu."
+        ) from error
     except MEMORY_ERRORS as error:
         if not is_out_of_memory(error):
             raise

@@ -35,7 +35,7 @@ from napari_dacapo_tasks.training.augmentation import Augmentation, Augmenter, D
 from napari_dacapo_tasks.training.crops import Crop, Draft
 from napari_dacapo_tasks.training.places import Place, Places, Shapes
 from napari_dacapo_tasks.training.rejections import MOST_TRIES, Reason, Rejections
-from napari_dacapo_tasks.training.target_cache import TargetCache, turned
+from napari_dacapo_tasks.training.target_cache import MOST_KEPT, TargetCache, turned
 
 __all__ = ["Crop", "Draft", "Sampler", "Shapes"]
 
@@ -84,7 +84,10 @@ class Sampler:
         self.rejections = Rejections(task.config, sampling.least_known)
         self.places = Places(data.train, shapes, sampling.rare_labels)
         self._told = False
-        self._caches = [self._cache(number) for number in range(len(data.train))]
+        self._caches: list[TargetCache] = []
+        for number in range(len(data.train)):
+            kept = MOST_KEPT - sum(cache.size for cache in self._caches)
+            self._caches.append(self._cache(number, kept))
         grid = self.places.volumes[0].grid
         labels = data.train[0].ground_truth.labels
         self._alike = (grid.output_size, shapes.output_voxel_size)
@@ -262,7 +265,7 @@ class Sampler:
             raw = NumpyArray.from_np_array(values, roi, raw.voxel_size, raw.axes, raw.unit)
         return turned(raw, augmentation.symmetry, roi)
 
-    def _cache(self, number: int) -> TargetCache:
+    def _cache(self, number: int, kept: int) -> TargetCache:
         places = self.places.volumes[number]
         return TargetCache(
             self.data.train[number].ground_truth,
@@ -270,6 +273,7 @@ class Sampler:
             places.grid.reachable,
             places.known_blocks,
             places.grid.output_size,
+            kept=kept,
         )
 
     def _fixed_places(self) -> Iterator[Place]:

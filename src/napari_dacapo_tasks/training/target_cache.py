@@ -19,8 +19,8 @@ from napari_dacapo_tasks.tasks.predictors.predictor import Predictor
 MOST_AT_ONCE = 256 * 2**20
 """Bytes of a target up to which it is made as a whole, as the preview makes it."""
 
-MOST_KEPT = 2 * 2**30
-"""Bytes of a target up to which it is kept; what is larger is made anew for each crop."""
+MOST_KEPT = 3 * 2**30
+"""Bytes of the targets of all volumes that are kept; what is more is made anew for each crop."""
 
 EDGE = 128
 """Voxels along each axis of the pieces in which a larger target is made."""
@@ -44,13 +44,17 @@ class TargetCache:
         Where crops lie, if not all over the region: each touches at least one of these.
     reach
         How far crops extend around their spot; of spots only.
-    at_once, kept
-        Bytes, as `MOST_AT_ONCE` and `MOST_KEPT`.
+    at_once
+        Bytes, as `MOST_AT_ONCE`.
+    kept
+        Bytes of this target up to which it is kept.
 
     Attributes
     ----------
     lasts
         Whether anything is kept; else `read` gives None.
+    size
+        Bytes that it takes when all of it is made.
     """
 
     def __init__(
@@ -77,7 +81,8 @@ class TargetCache:
         if not whole and spots is not None and reach is not None:
             most = len({at for spot in spots for at in self._touched(spot.grow(reach, reach))})
         size = most * per_voxel * prod(self._edge / voxel_size)
-        self.lasts = per_voxel > 0 and (whole or size <= kept)
+        self.lasts = 0 < size <= kept
+        self.size = size if self.lasts else 0
         self._lock = Lock()
         self._pieces: dict[tuple[int, ...], _Piece] = {}
 

@@ -277,8 +277,11 @@ class Trainer:
         del self.sampler, self.standing
 
     def _let_go_of_learner(self) -> None:
-        self.loader.close()
-        del self.learner, self.loader
+        held = vars(self)  # after going back failed there is but a part of it
+        if "loader" in held:
+            self.loader.close()
+        for name in ("learner", "loader"):
+            held.pop(name, None)
         if self.config.execution.compile:
             gc.collect()  # what is compiled refers to itself
 
@@ -331,8 +334,11 @@ class Trainer:
 
     def _non_finite(self, what: str) -> NonFiniteLossError:
         rate = self.rate_factor * self.config.learning_rate
+        # Its largest number is 65504, and feature maps may go beyond.
+        is_narrow = self.learner.precision.dtype is torch.float16
+        other = ", or choose another precision than float16" if is_narrow else ""
         return NonFiniteLossError(
-            f"Training stopped because {what}: lower the learning rate (now {rate:g}); "
+            f"Training stopped because {what}: lower the learning rate (now {rate:g}){other}; "
             f"{where_it_goes_on(self.run)}."
         )
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_dacapo_tasks.arrays import GroundTruth
-from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL
-from napari_dacapo_tasks.errors import DataError, UserError
+from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.evaluation.ranges import SweepRanges
 from napari_dacapo_tasks.evaluation.records import (
     load_sweep,
     save_sweep,
     sweep_table,
     sweep_values,
+    write_whole,
 )
 from napari_dacapo_tasks.evaluation.sweep import SweepResult, SweepStep, sweep
 from napari_dacapo_tasks.prediction.prediction import Prediction
@@ -67,9 +66,9 @@ def saved_as(result: SweepResult, path: Path) -> Generator[None, None, Swept]:
         Where they cannot be written.
     """
     yield None
-    _write(path.with_suffix(".json"), json.dumps(sweep_values(result), indent=1) + "\n")
+    write_whole(path.with_suffix(".json"), json.dumps(sweep_values(result), indent=1) + "\n")
     table = path.with_suffix(".csv")
-    _write(table, sweep_table(result))
+    write_whole(table, sweep_table(result))
     return Swept(result, table)
 
 
@@ -87,16 +86,3 @@ def _kept(result: SweepResult, run: Path | None) -> Swept:
         return Swept(result, save_sweep(run, result)[0], run=run)
     except UserError as error:
         return Swept(result, error=error, run=run)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that has its name when it is whole."""
-    partial = path.with_name(f".{path.name}{PARTIAL}")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(
-            f"{path} cannot be written: {error.strerror or error}; choose another folder."
-        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -39,7 +40,7 @@ from napari_dacapo_tasks.units import NANOMETRE
 BLOCK = (10, 40, 40)
 BLOCKS = 4
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for something that takes a few, on a machine that has much else to do."""
 
 CHUNK = "raw.zarr/0/3/0/0"
@@ -340,6 +341,23 @@ class TestJob:
         for raw in (job.out, job.out / "labels/one"):
             with pytest.raises(ConfigError, match="holds the image itself"):
                 BlockwiseJob.from_dict({**job.as_dict(), "raw": str(raw)})
+
+    def test_the_old_file_stays_where_a_new_one_cannot_be_written(
+        self, job: BlockwiseJob, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun = predict_blockwise(job)
+        next(begun)
+        begun.close()
+        replace(job, iteration=3).save()
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", full)
+            with pytest.raises(DataError, match="no space left"):
+                replace(job, iteration=4).save()
+        assert BlockwiseJob.load(job.out).iteration == 3
 
     def test_the_checkpoint_stays_when_another_becomes_the_best(self, job: BlockwiseJob) -> None:
         from napari_dacapo_tasks.runs.run_folder import RunFolder

@@ -107,16 +107,15 @@ def test_a_crop_depends_on_its_random_numbers_alone():
     assert any(not np.array_equal(a[0], b[0]) for a, b in pairwise(alone))
 
 
-def test_nothing_that_the_program_shares_is_changed():
+def test_nothing_that_the_program_shares_is_changed(two_threads):
     made = augmenter("strong")
     raw, labels = crop(ISOTROPIC)
     numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
-    threads = torch.get_num_threads()
     for seed in range(4):
         made_of(made, draw(made, seed), raw, labels)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), torch_before)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == two_threads
 
 
 def test_as_many_random_numbers_are_drawn_whatever_is_on():

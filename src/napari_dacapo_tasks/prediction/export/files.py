@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from napari_dacapo_tasks.arrays.ome_zarr import PARTIAL, new_folder, refuse_taken
+from napari_dacapo_tasks.arrays.durable import PARTIAL, put_in_place, sync
+from napari_dacapo_tasks.arrays.ome_zarr import new_folder, refuse_taken
 from napari_dacapo_tasks.errors import DataError
 
 
@@ -33,11 +33,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             # Some writers look at how a name ends.
             partial = folder / path.name
             yield partial
-            with open(partial, "rb") as file:
-                os.fsync(file.fileno())
+            sync([partial], folder)
             if path.is_dir():  # an empty one
                 path.rmdir()
-            os.replace(partial, path)
+            put_in_place(partial, path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 from funlib.geometry import Coordinate, Roi
 from pydantic import ValidationError
 
+from napari_dacapo_tasks.arrays.durable import whole_file
 from napari_dacapo_tasks.arrays.growing_image import state_of, told
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import ConfigError, DataError
@@ -100,8 +101,8 @@ class BlockwiseJob:
 
     def save(self) -> None:
         """Store the job in its output folder; raises DataError where that cannot be written."""
-        with told(self.out):
-            (state_of(self.out) / JOB).write_text(json.dumps(self.as_dict(), indent=1))
+        with told(self.out), whole_file(state_of(self.out) / JOB) as file:
+            file.write(json.dumps(self.as_dict(), indent=1).encode())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
