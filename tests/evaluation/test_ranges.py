@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from napari_dacapo_tasks.errors import ConfigError
@@ -106,6 +107,19 @@ def test_values_as_people_write_them(text, values):
     assert parse_values(format_values(found)) == found
 
 
+def test_a_script_gives_values_of_any_kind():
+    ranges = SweepRanges({"threshold": np.linspace(0, 1, 3), "min_size": 5, "way": "a b"})
+    ranges = ranges.with_values({"fill_holes": np.arange(2)})
+    assert ranges.values == {
+        "threshold": (0.0, 0.5, 1.0),
+        "min_size": (5,),
+        "way": ("a b",),
+        "fill_holes": (0, 1),
+    }
+    assert {type(one) for many in ranges.values.values() for one in many} == {float, int, str}
+    assert "threshold" not in ranges.with_values({"threshold": np.empty(0)}).values
+
+
 @pytest.mark.parametrize("text", ["", "0,,1", "0, ", ",", "   "])
 def test_gaps_between_values(text):
     with pytest.raises(ConfigError, match="has no value where one should be"):
@@ -113,7 +127,8 @@ def test_gaps_between_values(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["0:1", "0:1:a", "0:1:0", "0:1:-1", "1:0:1", "0:inf:1", "0:1:2:3", ":"]
+    "text",
+    ["0:1", "0:1:a", "0:1:0", "0:1:-1", "1:0:1", "0:inf:1", "0:1:2:3", ":", f"0:{'9' * 400}:1"],
 )
 def test_ranges_that_are_none(text):
     with pytest.raises(ConfigError, match="is no range"):

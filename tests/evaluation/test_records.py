@@ -100,6 +100,7 @@ def test_sweeps_stand_beside_each_other(run, swept):
     assert saved_sweeps(run) == made
     assert made[0].name == "0001_threshold.json"
     made[3].unlink()
+    (run / "sweeps" / "²_other.json").write_text("")  # a digit, but no number
     assert save_sweep(run, swept)[1].name == "0012_threshold.json"
 
 

@@ -1,6 +1,9 @@
 """Slow and plain references, and the golden numbers."""
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,31 @@ def golden():
             return index[name], dict(arrays)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def turns_beside():
+    """Return a function that counts the turns of another thread while a call goes on.
+
+    The call is repeated until there are enough, since on a busy machine the other thread may get
+    no core for as long as a call takes. Where the interpreter is held, no call leaves it more
+    than a turn or two.
+    """
+
+    def count(function: Callable[..., Any], *arguments: Any, enough: int = 6) -> int:
+        turns = 0
+        for _ in range(50):
+            call = threading.Thread(target=function, args=arguments)
+            call.start()
+            turns = 0
+            while call.is_alive():
+                time.sleep(0.001)
+                turns += 1
+            if turns >= enough:
+                break
+        return turns
+
+    return count
 
 
 @pytest.fixture(scope="session")

@@ -350,4 +350,4 @@ def test_numba_is_imported_when_it_is_needed():
         "affinities.warm_up()\n"
         "assert 'napari_dacapo_tasks.numerics.affinity_loops' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

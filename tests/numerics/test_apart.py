@@ -92,7 +92,7 @@ def finish(steps):
 def ends(pid):
     """Wait until a process has ended."""
     try:
-        psutil.Process(pid).wait(30)
+        psutil.Process(pid).wait(300)
     except psutil.NoSuchProcess:
         return True
     except psutil.TimeoutExpired:

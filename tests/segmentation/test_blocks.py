@@ -13,7 +13,7 @@ from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import ConfigError, DataError
 from napari_dacapo_tasks.numerics.contingency import Overlaps
 from napari_dacapo_tasks.prediction.prediction import Prediction
-from napari_dacapo_tasks.segmentation import blocks
+from napari_dacapo_tasks.segmentation import blocks, patchwork
 from napari_dacapo_tasks.segmentation.blocks import segment_blockwise
 from napari_dacapo_tasks.segmentation.patchwork import Patchwork
 from napari_dacapo_tasks.segmentation.segment import segment
@@ -255,6 +255,27 @@ def test_only_a_block_and_what_is_beside_it_is_read_at_once(tmp_path, noise):
     assert data.most <= 10**3
     left = {path.name for path in (tmp_path / "out.zarr").iterdir()}
     assert not any("dacapo" in name for name in left), "nothing to go on with is left"
+
+
+def test_a_block_is_on_the_disk_before_it_counts(tmp_path, noise, monkeypatch):
+    safe, counted = [], []
+    sync, put_in_place = patchwork.sync, patchwork.put_in_place
+
+    def noted(files, below):
+        safe.append({path.relative_to(below).as_posix() for path in files if path.exists()})
+        sync(files, below)
+
+    def named(partial, path):
+        counted.append((path.name, len(safe)))
+        put_in_place(partial, path)
+
+    monkeypatch.setattr(patchwork, "sync", noted)
+    monkeypatch.setattr(patchwork, "put_in_place", named)
+    blocks_of_8 = {"block_shape": (8, 8, 8), "workers": 1}
+    result_of(segment_blockwise(distances(noise), tmp_path / "out.zarr", COMPONENTS, **blocks_of_8))
+    (until,) = (count for name, count in counted if name == "1.1.1.npz")
+    first = {"labels/0.1.1.1", "found/1.1.1.partial.npz"}
+    assert safe[until - 1] == first | {f"edges/1.1.1-{axis}.npy" for axis in range(3)}
 
 
 @pytest.fixture

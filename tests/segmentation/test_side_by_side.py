@@ -48,6 +48,7 @@ def test_leaving_ends_what_is_running_and_begins_nothing_more():
     running = threading.Event()
 
     def endless(item):
+        begun.append(item)
         try:
             while True:
                 running.set()
@@ -56,7 +57,6 @@ def test_leaving_ends_what_is_running_and_begins_nothing_more():
             ended.append(item)
 
     def work(item, is_left):
-        begun.append(item)
         to_the_end(endless(item), is_left)
 
     steps = side_by_side(work, range(9), 2)
@@ -69,16 +69,19 @@ def test_leaving_ends_what_is_running_and_begins_nothing_more():
 
 def test_what_one_raises_ends_all():
     ended = []
+    running = threading.Event()
 
     def endless():
         try:
             while True:
+                running.set()
                 yield
         finally:
             ended.append(True)
 
     def work(item, is_left):
         if item:
+            assert running.wait(60)
             raise ValueError("that one")
         to_the_end(endless(), is_left)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from math import floor, isfinite, prod
 from typing import Any, Self
+
+import numpy as np
 
 from napari_dacapo_tasks.errors import ConfigError
 from napari_dacapo_tasks.tasks.post_processors.post_processor import PostProcessor
@@ -43,6 +46,11 @@ class SweepRanges:
     values: Mapping[str, tuple[Value, ...]]
     follows: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # A script gives what it has at hand: one value, a list, or what np.linspace makes.
+        plain = {name: _plain(values) for name, values in self.values.items()}
+        object.__setattr__(self, "values", plain)
+
     @classmethod
     def of(cls, post_processor: PostProcessor[Any]) -> Self:
         """Give what a post-processor proposes; no values where it has nothing to choose."""
@@ -65,7 +73,7 @@ class SweepRanges:
 
     def with_values(self, values: Mapping[str, Sequence[Value]]) -> Self:
         """Give the same with other values of some parameters, or without those that have none."""
-        changed = {**self.values, **{name: tuple(many) for name, many in values.items()}}
+        changed = {**self.values, **{name: _plain(many) for name, many in values.items()}}
         return type(self)({name: many for name, many in changed.items() if many}, self.follows)
 
     @property
@@ -152,6 +160,13 @@ def format_values(values: Sequence[Value]) -> str:
     )
 
 
+def _plain(values: Any) -> tuple[Value, ...]:
+    """Give one value, or several of any kind, as plain ones."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        values = (values,)
+    return tuple(one.item() if isinstance(one, np.generic) else one for one in values)
+
+
 def _range_of(text: str) -> list[Value]:
     ends = [_value_of(part.strip()) for part in text.split(":")]
     numbers = [one for one in ends if isinstance(one, (int, float)) and not isinstance(one, bool)]
@@ -185,10 +200,8 @@ def _value_of(text: str) -> Value:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
-        try:
+        with suppress(ValueError, OverflowError):  # there are whole numbers that no float holds
             value = kind(text)
-        except ValueError:
-            continue
-        if isfinite(value):
-            return value
+            if isfinite(value):
+                return value
     return text

@@ -20,6 +20,8 @@ Numbers = NDArray[np.int32]
 UNCLAIMED = np.uint32(2**32 - 1)
 """The label of a voxel that shall get one."""
 
+_VALUES = "Array(f4, 1, 'C', readonly=True)"
+
 
 @compiled()
 def _level(value: float, scale: Any, levels: int) -> int:
@@ -61,7 +63,7 @@ def _neighbours(voxel: int, shape: Any, found: Any) -> int:
     return number
 
 
-@compiled("void(u4[::1],i8[::1],f4[::1],f4,u4[::1])")
+@compiled(f"void(u4[::1],i8[::1],{_VALUES},f4,u4[::1])")
 def keep_seeds(
     labels: Labels, sizes: NDArray[np.int64], values: Floats, seed_value: float, names: Labels
 ) -> None:
@@ -83,7 +85,7 @@ def keep_seeds(
         labels[voxel] = names[label]
 
 
-@compiled("void(u4[::1],f4[::1],i8[::1],f4[::1],i4[:,::1],i4[::1])")
+@compiled(f"void(u4[::1],{_VALUES},i8[::1],f4[::1],i4[:,::1],i4[::1])")
 def begin(
     labels: Labels,
     values: Floats,
@@ -103,7 +105,7 @@ def begin(
                 break
 
 
-@compiled("i8(u4[::1],f4[::1],i8[::1],f4[::1],i4[:,::1],i4[::1],i8,i8)")
+@compiled(f"i8(u4[::1],{_VALUES},i8[::1],f4[::1],i4[:,::1],i4[::1],i8,i8)")
 def flood(
     labels: Labels,
     values: Floats,

@@ -67,6 +67,10 @@ def regions_of(
     def label(part: slice) -> tuple[Labels, Sizes]:
         return _label(as_volume(np.ascontiguousarray(inside(part), np.bool_)), volume[part])
 
+    def place(slab: int) -> None:
+        parents, first = tables[slab][0], np.uint32(firsts[slab])
+        np.add(parents[1:], first, out=names[firsts[slab] + 1 : firsts[slab + 1] + 1])
+
     def write(slab: int) -> None:
         own = names[firsts[slab] : firsts[slab + 1] + 1].copy()
         own[0] = 0
@@ -80,26 +84,28 @@ def regions_of(
     lengths = [len(of_slab) - 1 for of_slab, _ in tables]
     firsts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     require_labels(int(firsts[-1]))
-    parents = np.zeros(firsts[-1] + 1, np.uint32)
-    sizes = np.zeros(firsts[-1] + 1, np.int64)
-    for first, (of_slab, voxels) in zip(firsts[:-1], tables, strict=True):
-        parents[first + 1 : first + len(of_slab)] = of_slab[1:] + np.uint32(first)
-        sizes[first + 1 : first + len(of_slab)] = voxels[1:]
+    names = np.zeros(firsts[-1] + 1, np.uint32)
+    map_in_threads(place, range(len(planes)))
     for slab in range(1, len(planes)):
         plane = planes[slab].start
         begins = np.uint32(firsts[slab - 1]), np.uint32(firsts[slab])
-        join_planes(parents, volume[plane - 1], volume[plane], *begins)
-    names = np.empty(len(parents), np.uint32)
-    number = number_regions(parents, sizes, max(min_size, 1), names)
+        join_planes(names, volume[plane - 1], volume[plane], *begins)
+    sizes = np.zeros(len(names), np.int64)
+    number = 0
+    for slab, (_, voxels) in enumerate(tables):
+        number = number_regions(names, voxels, sizes, firsts[slab], number)
+    tables.clear()
+    sizes = sizes[: number + 1]
+    if min_size > 1:
+        kept = sizes >= min_size
+        rename(names, np.where(kept, np.cumsum(kept, dtype=np.uint32), np.uint32(0)))
+        sizes = np.concatenate([sizes[:1], sizes[kept]])
     done = 0
     for slabs in _steps(range(len(planes))):
         yield _JOINED + (1 - _JOINED) * done / len(planes)
         map_in_threads(write, slabs)
         done += len(slabs)
-    # Those that are not the first label of their region have none.
-    kept = sizes[sizes >= max(min_size, 1)]
-    assert len(kept) == number, "each region is counted once"
-    return labels, np.concatenate([[0], kept])
+    return labels, sizes
 
 
 def _label(inside: NDArray[np.bool_], labels: Labels) -> tuple[Labels, Sizes]:

@@ -135,37 +135,37 @@ def join_planes(
                 _join(parents, label_before + first_before, label + first)
 
 
-@compiled("i8(u4[::1], i8[::1], i8, u4[::1])")
-def number_regions(parents: Labels, sizes: Sizes, min_size: int, names: Labels) -> int:
-    """Number the regions of enough voxels in the order of their smallest labels.
+@compiled("i8(u4[::1], i8[::1], i8[::1], i8, i8)")
+def number_regions(parents: Labels, voxels: Sizes, sizes: Sizes, first: int, number: int) -> int:
+    """Number the regions of the labels of a slab, in the order of their smallest labels.
 
     Parameters
     ----------
-    parents, sizes
-        Of all labels from 0 on; ``sizes`` are those of the regions on return, in the place of
-        their smallest label.
-    names
-        One for each label; 0 for those of regions that are left out.
+    parents
+        Of all labels from 0 on; the numbers of their regions where this was called before, and on
+        return those of this slab, too.
+    voxels
+        Of each label of the slab, from 0 on.
+    sizes
+        For each region its voxels in earlier slabs; those of this slab are added.
+    first
+        What is added to a label of the slab to find its place in ``parents``.
+    number
+        How many regions there are in earlier slabs.
 
     Returns
     -------
-    How many regions there are.
+    How many regions there are then.
     """
-    for label in range(len(parents) - 1, 0, -1):
-        if parents[label] != label:
-            # What comes later was added to this one before.
-            sizes[parents[label]] += sizes[label]
-            sizes[label] = 0
-    number = 0
-    names[0] = 0
-    for label in range(1, len(parents)):
-        if parents[label] != label:
-            names[label] = names[parents[label]]
-        elif sizes[label] >= min_size:
+    for own in range(1, len(voxels)):
+        label = first + own
+        # The parent came before, and has the number of its region instead of a parent.
+        if parents[label] == label:
             number += 1
-            names[label] = number
+            parents[label] = number
         else:
-            names[label] = 0
+            parents[label] = parents[parents[label]]
+        sizes[parents[label]] += voxels[own]
     return number
 
 

@@ -15,13 +15,13 @@ from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array
-from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.arrays.growing_image import Exists, GrowingImage
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.numerics.holes import OPEN, fill_owned, owners_of
 from napari_dacapo_tasks.numerics.regions import regions_of
 from napari_dacapo_tasks.numerics.threads import available_cores
 from napari_dacapo_tasks.prediction.prediction import Prediction
+from napari_dacapo_tasks.segmentation.labels_image import labels_image
 from napari_dacapo_tasks.segmentation.patchwork import Grid, Index, Patchwork, Voxels
 from napari_dacapo_tasks.segmentation.segment import (
     Parameters,
@@ -32,16 +32,12 @@ from napari_dacapo_tasks.segmentation.segment import (
 )
 from napari_dacapo_tasks.segmentation.side_by_side import IsLeft, side_by_side, to_the_end
 from napari_dacapo_tasks.segmentation.stitching import Ids, Pairs, names_of, owners_of_groups
-from napari_dacapo_tasks.tasks.files import task_to_dict
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     PostProcessor,
     PostProcessorParameters,
     Stitching,
     share_of,
 )
-
-KIND = "segmentation"
-"""Key under which the image holds how its labels were made."""
 
 MEMORY = 4 * 2**30
 """Bytes that all workers together take at most, if that is less than a quarter of what is free."""
@@ -111,26 +107,8 @@ def segment_blockwise(
     sample = post_processor.process(first_voxel, chosen)
     context = post_processor.context(array.voxel_size)
     fitting, threads = _divided(array, post_processor, context, workers)
-    image = GrowingImage.create(
-        out,
-        roi=array.roi,
-        voxel_size=array.voxel_size,
-        unit=array.unit,
-        axes=[name for name in array.axes if name != CHANNEL],
-        num_channels=sample.num_channels,
-        dtype=sample.dtype,
-        name=prediction.name or "segmentation",
-        is_labels=True,
-        attrs={
-            KIND: {
-                "task": task_to_dict(prediction.task),
-                "method": way.title,
-                "parameters": chosen.model_dump(mode="json"),
-            }
-        },
-        exists=exists,
-        block_shape=fitting if block_shape is None else block_shape,
-    )
+    block_shape = fitting if block_shape is None else block_shape
+    image = labels_image(out, prediction, way, chosen, sample, exists, block_shape)
     grid = Grid(array.shape, image.block_shape, context)
     work = _Work(array, post_processor, chosen, image, grid, sample.num_channels or 1, threads)
     yield from share_of(work.run(), 0.0, WRITTEN)

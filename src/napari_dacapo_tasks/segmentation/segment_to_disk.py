@@ -6,16 +6,16 @@ from collections.abc import Generator
 from math import prod
 from pathlib import Path
 
-from napari_dacapo_tasks.arrays.array import CHANNEL, Array
-from napari_dacapo_tasks.arrays.growing_image import Exists, GrowingImage
+from napari_dacapo_tasks.arrays.array import Array
+from napari_dacapo_tasks.arrays.growing_image import Exists
 from napari_dacapo_tasks.arrays.growing_layout import is_taken, refuse
 from napari_dacapo_tasks.arrays.zarr_array import ZarrArray
 from napari_dacapo_tasks.errors import ConfigError
 from napari_dacapo_tasks.prediction.fit import IN_MEMORY_BYTES
 from napari_dacapo_tasks.prediction.prediction import Prediction
-from napari_dacapo_tasks.segmentation.blocks import KIND, segment_blockwise
+from napari_dacapo_tasks.segmentation.blocks import segment_blockwise
+from napari_dacapo_tasks.segmentation.labels_image import labels_image
 from napari_dacapo_tasks.segmentation.segment import Parameters, Segmentation, segment
-from napari_dacapo_tasks.tasks.files import task_to_dict
 from napari_dacapo_tasks.tasks.post_processors.post_processor import share_of
 
 SEGMENTED = 0.9
@@ -74,25 +74,7 @@ def segment_to_disk(
         refuse(Path(out), exists, None, same=False)
     made = yield from share_of(segment(prediction, method, parameters), 0.0, SEGMENTED)
     array = made.array
-    image = GrowingImage.create(
-        out,
-        roi=array.roi,
-        voxel_size=array.voxel_size,
-        unit=array.unit,
-        axes=[name for name in array.axes if name != CHANNEL],
-        num_channels=array.num_channels,
-        dtype=array.dtype,
-        name=prediction.name or KIND,
-        is_labels=True,
-        attrs={
-            KIND: {
-                "task": task_to_dict(prediction.task),
-                "method": made.method.title,
-                "parameters": made.parameters.model_dump(mode="json"),
-            }
-        },
-        exists=exists,
-    )
+    image = labels_image(out, prediction, made.method, made.parameters, array, exists)
     image.write(array.roi, array[array.roi])
     yield from share_of(image.finish(), SEGMENTED, 1.0)
     return Segmentation(ZarrArray.open(image.path), made.method, made.parameters, made.task)

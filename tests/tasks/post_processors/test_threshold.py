@@ -3,10 +3,16 @@ import pytest
 
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.tasks.post_processors import post_processor
+from napari_dacapo_tasks.tasks.post_processors.affinity_components import (
+    AffinityComponentsPostProcessor,
+)
+from napari_dacapo_tasks.tasks.post_processors.components import ComponentsPostProcessor
+from napari_dacapo_tasks.tasks.post_processors.mutex_watershed import MutexWatershedPostProcessor
 from napari_dacapo_tasks.tasks.post_processors.threshold import (
     ThresholdPostProcessor,
     ThresholdPostProcessorParameters,
 )
+from napari_dacapo_tasks.tasks.post_processors.watershed import WatershedPostProcessor
 
 
 def at(threshold):
@@ -98,3 +104,21 @@ def test_holes_are_filled_on_request(prediction, same_place):
 def test_a_threshold_is_a_number(threshold):
     with pytest.raises(ValueError, match="finite number"):
         at(threshold)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        ThresholdPostProcessor(["a"]),
+        ComponentsPostProcessor(["a"]),
+        WatershedPostProcessor(["a"]),
+        AffinityComponentsPostProcessor([(0, 1)]),
+        MutexWatershedPostProcessor([(0, 1)]),
+    ],
+)
+def test_predictions_that_were_stretched_over_bytes_are_refused(prediction, processor):
+    row = np.array([[[0, 1, 1, 0]]], np.uint8)
+    assert processor.process(prediction(row), processor.default).data.any()
+    for lazy in (False, True):
+        with pytest.raises(DataError, match=r"uint8 with values up to 255.*divide by 255"):
+            processor.process(prediction(row * np.uint8(255), lazy=lazy), processor.default)

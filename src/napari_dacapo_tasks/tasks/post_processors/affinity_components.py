@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-import numpy as np
 from funlib.geometry import Coordinate
 from pydantic import Field
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
-from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSize, filled
-from napari_dacapo_tasks.tasks.post_processors.mutex_watershed import SHORT, require_dims
+from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSize
+from napari_dacapo_tasks.tasks.post_processors.from_affinities import SHORT, FromAffinities
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
-    Labelling,
-    PostProcessor,
     PostProcessorParameters,
     Stitching,
-    labels_of,
-    require_channels,
     share_of,
 )
 
@@ -44,24 +39,22 @@ class AffinityComponentsPostProcessorParameters(PostProcessorParameters):
     fill_holes: FillHoles = 0
 
 
-class AffinityComponentsPostProcessor(PostProcessor[AffinityComponentsPostProcessorParameters]):
+class AffinityComponentsPostProcessor(FromAffinities[AffinityComponentsPostProcessorParameters]):
     """Joins neighbours with a high affinity: fast, and exact in blocks, but it merges more.
 
     Parameters
     ----------
     neighborhood
-        As of `MutexWatershedPostProcessor`. Of its offsets those of one step at most along any
-        axis count, or all where there is none of these.
+        As of `FromAffinities`. Of its offsets those of one step at most along any axis count, or
+        all where there is none of these.
     """
 
-    labelling = Labelling.INSTANCES
     stitching = Stitching.TOUCHING
 
     def __init__(self, neighborhood: Sequence[Sequence[int]]) -> None:
-        self.neighborhood = [tuple(int(step) for step in offset) for offset in neighborhood]
-        reach = [max(map(abs, offset)) for offset in self.neighborhood]
-        longest = SHORT if min(reach, default=0) <= SHORT else max(reach)
-        self._used = [index for index, far in enumerate(reach) if far <= longest]
+        super().__init__(neighborhood)
+        longest = SHORT if min(self.reach, default=0) <= SHORT else max(self.reach)
+        self._used = [index for index, far in enumerate(self.reach) if far <= longest]
 
     @property
     def default(self) -> AffinityComponentsPostProcessorParameters:
@@ -82,13 +75,9 @@ class AffinityComponentsPostProcessor(PostProcessor[AffinityComponentsPostProces
         nothing draws to a neighbour is no object.
         """
         from napari_dacapo_tasks.numerics.attraction import attracted_regions
-        from napari_dacapo_tasks.numerics.components import remove_small
 
-        number = len(self.neighborhood)
-        require_channels(prediction, number, "an affinity for each offset", more=True)
-        require_dims(self.neighborhood, prediction)
         yield 0.0
-        affinities = prediction[prediction.roi]
+        affinities = self.affinities(prediction)
         found = FOUND if parameters.fill_holes else 1.0
         regions = yield from share_of(
             attracted_regions(
@@ -100,10 +89,8 @@ class AffinityComponentsPostProcessor(PostProcessor[AffinityComponentsPostProces
             0.0,
             found,
         )
-        remove_small(regions.labels, regions.number, parameters.min_size)
-        made = regions.labels[np.newaxis]
-        yield from share_of(filled(made, parameters.fill_holes), found, 1.0)
-        return labels_of(prediction, made)
+        labels, number = regions.labels, regions.number
+        return (yield from self.cleaned_up(prediction, labels, number, parameters, found))
 
     def context(self, voxel_size: Sequence[int]) -> Coordinate:
         """Give the longest step along each axis: what a voxel may be drawn to."""

@@ -59,7 +59,6 @@ class ComponentsPostProcessor(AboveThreshold[ComponentsPostProcessorParameters])
         """
         from napari_dacapo_tasks.numerics.regions import regions_of
 
-        self.require(prediction)
         found = FOUND if parameters.fill_holes else 1.0
         is_read = isinstance(prediction.data, np.ndarray)
         begin = 0.0 if is_read else READ * found
@@ -80,7 +79,7 @@ class ComponentsPostProcessor(AboveThreshold[ComponentsPostProcessorParameters])
     def _inside(self, prediction: Array, threshold: float) -> Generator[float, None, Inside]:
         """Give what says which voxels of a channel are above the threshold."""
         if isinstance(prediction.data, np.ndarray):
-            values = prediction[prediction.roi][self.first_channel :]
+            values = self.read(prediction, prediction.roi)
             return lambda channel, part: values[channel, part] > threshold
         foreground = ThresholdPostProcessor(self.channels, self.first_channel)
         parameters = ThresholdPostProcessorParameters(threshold=threshold)

@@ -17,19 +17,13 @@ from pydantic import Field
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.errors import DataError
-from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSize, filled
+from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSize
+from napari_dacapo_tasks.tasks.post_processors.from_affinities import SHORT, FromAffinities
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
-    Labelling,
-    PostProcessor,
     PostProcessorParameters,
     Stitching,
-    labels_of,
-    require_channels,
     share_of,
 )
-
-SHORT = 1
-"""Steps along any axis that the partner of a short offset is away at most."""
 
 BIASES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """What a sweep tries where there are only short offsets, or only long ones: DaCapo's."""
@@ -76,21 +70,13 @@ class MutexWatershedPostProcessorParameters(PostProcessorParameters):
     fill_holes: FillHoles = 0
 
 
-class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParameters]):
-    """Finds objects in affinities.
+class MutexWatershedPostProcessor(FromAffinities[MutexWatershedPostProcessorParameters]):
+    """Finds objects by what draws together and what keeps apart, the surest first.
 
-    Parameters
-    ----------
-    neighborhood
-        Offsets in voxels, one for each of the first channels of the prediction; what follows
-        (local shape descriptors) is not used.
+    Offsets are those of `FromAffinities`.
     """
 
-    labelling = Labelling.INSTANCES
     stitching = Stitching.OVERLAPPING
-
-    def __init__(self, neighborhood: Sequence[Sequence[int]]) -> None:
-        self.neighborhood = [tuple(int(step) for step in offset) for offset in neighborhood]
 
     @property
     def default(self) -> MutexWatershedPostProcessorParameters:
@@ -99,7 +85,7 @@ class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParam
 
     def enumerate_parameters(self) -> Iterator[MutexWatershedPostProcessorParameters]:
         """Give biases for the kinds of offsets that there are."""
-        short = [self._is_short(offset) for offset in self.neighborhood]
+        short = [far <= SHORT for far in self.reach]
         if any(short) and not all(short):
             for bias, long_bias in product(PAIRS_OF_BIASES, repeat=2):
                 yield MutexWatershedPostProcessorParameters(bias=bias, long_bias=long_bias)
@@ -121,17 +107,10 @@ class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParam
             Where there is not enough memory, or mwatershed is not installed.
         """
         from napari_dacapo_tasks.numerics.attraction import attracted_regions
-        from napari_dacapo_tasks.numerics.components import remove_small
 
-        number = len(self.neighborhood)
-        require_channels(prediction, number, "an affinity for each offset", more=True)
-        require_dims(self.neighborhood, prediction)
         yield 0.0
-        affinities = prediction[prediction.roi][:number]
-        biases = [
-            parameters.bias if self._is_short(offset) else parameters.long_bias
-            for offset in self.neighborhood
-        ]
+        affinities = self.affinities(prediction)
+        biases = [parameters.bias if far <= SHORT else parameters.long_bias for far in self.reach]
         regions = yield from share_of(
             attracted_regions(affinities, self.neighborhood, biases), 0.0, REGIONS_DONE
         )
@@ -148,10 +127,7 @@ class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParam
             np.copyto(labels[box], 0, where=is_disputed)
             np.add(settled, np.uint32(found), out=labels[box], where=settled > 0)
             found += int(settled.max(initial=0))
-        remove_small(labels, found, max(parameters.min_size, 2))
-        made = labels[np.newaxis]
-        yield from share_of(filled(made, parameters.fill_holes), SETTLED, 1.0)
-        return labels_of(prediction, made)
+        return (yield from self.cleaned_up(prediction, labels, found, parameters, SETTLED))
 
     def context(self, voxel_size: Sequence[int]) -> Coordinate:
         """Give as far along every axis, and twice the longest offset at least."""
@@ -164,10 +140,6 @@ class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParam
         from napari_dacapo_tasks.numerics.mutex_watershed import memory_needed
 
         return super().bytes_per_voxel(prediction) + memory_needed(1, len(self.neighborhood))
-
-    @staticmethod
-    def _is_short(offset: Sequence[int]) -> bool:
-        return max(abs(step) for step in offset) <= SHORT
 
     def _settle(
         self, affinities: NDArray[Any], biases: Sequence[float]
@@ -200,16 +172,6 @@ class MutexWatershedPostProcessor(PostProcessor[MutexWatershedPostProcessorParam
                     labels: NDArray[Any] = end.value
                     return labels
                 yield 1 - exp(-(perf_counter() - begun) / expected)
-
-
-def require_dims(neighborhood: Sequence[Sequence[int]], prediction: Array) -> None:
-    """Refuse a prediction of other axes than those of the offsets."""
-    for offset in neighborhood:
-        if len(offset) != prediction.dims:
-            raise DataError(
-                f"The offset {tuple(offset)} does not fit a prediction of {prediction.dims} axes: "
-                "give each offset one step for each axis."
-            )
 
 
 def _box_of(inside: NDArray[np.bool_]) -> tuple[slice, ...]:

@@ -193,6 +193,19 @@ def require_channels(prediction: Array, wanted: int, what: str, *, more: bool = 
         )
 
 
+def require_unscaled(values: NDArray[Any]) -> None:
+    """Refuse a prediction that was stretched over whole numbers: no threshold would fit it.
+
+    Whole numbers up to 1 are welcome, as those of a perfect target are.
+    """
+    if values.dtype.kind in "iu" and values.size and (highest := values.max()) > 1:
+        raise DataError(
+            f"The prediction is {values.dtype} with values up to {highest}, but what the network "
+            "answers is at most 1: make it float32 on its own scale again, for instance divide "
+            "by 255 (or by 127.5 and subtract 1 where values went from -1 to 1)."
+        )
+
+
 def slabs(array: Array) -> list[tuple[slice, Roi]]:
     """Cut an array along its first spatial axis into parts that are read at a time.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from funlib.geometry import Roi
+from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
@@ -16,6 +18,7 @@ from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     PostProcessorParameters,
     labels_of,
     require_channels,
+    require_unscaled,
     share_of,
     slabs,
 )
@@ -81,10 +84,13 @@ class AboveThreshold(PostProcessor[Parameters]):
         for threshold in self.thresholds:
             yield self.parameters(threshold=threshold)
 
-    def require(self, prediction: Array) -> None:
-        """Refuse a prediction of other channels."""
+    def read(self, prediction: Array, roi: Roi) -> NDArray[Any]:
+        """Read the channels; refuse a prediction that has others."""
         last = self.first_channel + len(self.channels)
         require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
+        values = prediction[roi][self.first_channel :]
+        require_unscaled(values)
+        return values
 
 
 class ThresholdPostProcessorParameters(AboveThresholdParameters):
@@ -103,13 +109,12 @@ class ThresholdPostProcessor(AboveThreshold[ThresholdPostProcessorParameters]):
         self, prediction: Array, parameters: ThresholdPostProcessorParameters
     ) -> Generator[float, None, NumpyArray]:
         """Segment step by step; see `PostProcessor.segment`. Labels are uint8."""
-        self.require(prediction)
         labels = np.empty((len(self.channels), *prediction.shape), np.uint8)
         parts = slabs(prediction)
         share = FOUND if parameters.fill_holes else 1.0
         for done, (rows, roi) in enumerate(parts):
             yield share * done / len(parts)
-            values = prediction[roi][self.first_channel :]
+            values = self.read(prediction, roi)
             np.greater(values, parameters.threshold, out=labels[:, rows].view(np.bool_))
         yield from share_of(filled(labels, parameters.fill_holes), share, 1.0)
         return labels_of(prediction, labels)

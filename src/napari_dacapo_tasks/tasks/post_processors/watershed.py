@@ -15,14 +15,14 @@ from napari_dacapo_tasks.tasks.post_processors.clean_up import FillHoles, MinSiz
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     WORKING_BYTES,
     Labelling,
-    PostProcessor,
-    PostProcessorParameters,
     Stitching,
     labels_of,
-    require_channels,
     share_of,
 )
-from napari_dacapo_tasks.tasks.post_processors.threshold import Threshold
+from napari_dacapo_tasks.tasks.post_processors.threshold import (
+    AboveThreshold,
+    AboveThresholdParameters,
+)
 
 SWEEP = {"threshold": (-0.1, 0.0, 0.1), "seed_depth": (0.75, 1.5, 2.5, 4.0)}
 """What a sweep tries. Predicted boundaries between touching objects are shallower than true ones:
@@ -37,10 +37,9 @@ with noise, in blocks of 64 voxels: 848 objects instead of 848, and 99.97 % of t
 right one; with 4 they are 838 and 99.6 %, with 32 all are right and it takes twice as long."""
 
 
-class WatershedPostProcessorParameters(PostProcessorParameters):
+class WatershedPostProcessorParameters(AboveThresholdParameters):
     """Parameters of `WatershedPostProcessor`."""
 
-    threshold: Threshold = 0.0
     # Unlike neighbours of a perfect target are half a voxel deep, those beyond them 1.1 or more.
     seed_depth: float = Field(
         default=0.75,
@@ -55,21 +54,20 @@ class WatershedPostProcessorParameters(PostProcessorParameters):
     fill_holes: FillHoles = 0
 
 
-class WatershedPostProcessor(PostProcessor[WatershedPostProcessorParameters]):
+class WatershedPostProcessor(AboveThreshold[WatershedPostProcessorParameters]):
     """Finds objects in distances to boundaries, per channel.
 
     Parameters
     ----------
-    channels
-        Names of the channels of the segmentation.
-    first_channel
-        Of the prediction's channels, the distance of the first of them; the others follow.
+    channels, first_channel
+        As of `AboveThreshold`.
     scale_factor
         That of the predicted tanh, in grid steps; None where distances are predicted as they are.
     """
 
     labelling = Labelling.INSTANCES
     stitching = Stitching.OVERLAPPING
+    parameters = WatershedPostProcessorParameters
 
     def __init__(
         self,
@@ -77,14 +75,8 @@ class WatershedPostProcessor(PostProcessor[WatershedPostProcessorParameters]):
         first_channel: int = 0,
         scale_factor: float | None = None,
     ) -> None:
-        self.channels = list(channels)
-        self.first_channel = first_channel
+        super().__init__(channels, first_channel)
         self.scale_factor = scale_factor
-
-    @property
-    def default(self) -> WatershedPostProcessorParameters:
-        """What takes a perfect target apart wherever that can be done."""
-        return WatershedPostProcessorParameters()
 
     def enumerate_parameters(self) -> Iterator[WatershedPostProcessorParameters]:
         """Give every combination of `SWEEP`."""
@@ -97,10 +89,8 @@ class WatershedPostProcessor(PostProcessor[WatershedPostProcessorParameters]):
         """Segment step by step; see `PostProcessor.segment`. Labels are 1, 2, ... as uint32."""
         from napari_dacapo_tasks.numerics.watershed import watershed
 
-        last = self.first_channel + len(self.channels)
-        require_channels(prediction, last, f"the last are {', '.join(self.channels)}")
         yield 0.0
-        distances = prediction[prediction.roi][self.first_channel :]
+        distances = self.read(prediction, prediction.roi)
         seed_depths = [
             self._predicted(parameters.seed_depth * size) for size in prediction.voxel_size
         ]
