@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def _one_core() -> Iterator[None]:
-    """Let networks use one thread: they are tiny."""
-    import torch
-
-    number = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(number)
 
 
 @pytest.fixture

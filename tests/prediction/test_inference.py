@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,7 @@ from trained_models import FLAT, PADDED, SMALL, SOLID, image, in_one, trained
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, NumpyArray
-from napari_dacapo_tasks.errors import DataError, DeviceError
+from napari_dacapo_tasks.errors import ConfigError, DataError, DeviceError
 from napari_dacapo_tasks.prediction import pipeline as module
 from napari_dacapo_tasks.prediction.config import PredictionConfig
 from napari_dacapo_tasks.prediction.fit import PredictionPlan, plan_prediction
@@ -396,6 +399,48 @@ class TestLeaving:
             with pytest.raises(module.LeftError):
                 result_of(inference.predict_region(plan, plan.roi))
             assert layers == 1
+
+    def test_what_is_final_does_not_change_any_more(self):
+        for architecture in (FLAT, PADDED):
+            network = trained(architecture)
+            how = config(tile_shape=(44, 44))
+            plan = plan_prediction(network, image(150, 70), config=how)
+            values = np.zeros((2, *plan.shape), np.float32)
+            there = [(0, values[:, :0].copy())]
+            with Inference(network, how) as inference:
+                for step in inference.fill(plan, plan.roi, values):
+                    there.append((step.final, values[:, : step.final].copy()))
+            finals = [final for final, _ in there]
+            assert finals == sorted(finals)
+            assert finals[-1] == 150
+            assert len(set(finals)) > 2
+            for final, found in there:
+                np.testing.assert_array_equal(found, values[:, :final])
+
+    def test_all_that_calculates_does_so_in_one_thread(self, monkeypatch):
+        network = trained(FLAT)
+        names = []
+        build = type(network).build
+
+        def noted(self):
+            names.append(threading.current_thread().name)
+            return build(self)
+
+        monkeypatch.setattr(type(network), "build", noted)
+        how = config(precision="bfloat16")
+        plan = plan_prediction(network, image(50, 50), config=how)
+        with Inference(network, how) as inference:
+            inference._pipeline.model.register_forward_pre_hook(
+                lambda *_: names.append(threading.current_thread().name)
+            )
+            result_of(inference.predict_region(plan, plan.roi))
+        assert len(names) > 1
+        assert set(names) == {"computing_0"}
+
+    def test_weights_of_another_network_end_the_threads(self, threads):
+        with pytest.raises(ConfigError):
+            Inference(replace(trained(FLAT), architecture=SOLID), config())
+        assert threads() == set()
 
     def test_closing_gives_the_weights_back(self):
         inference = Inference(trained(FLAT), config())

@@ -32,7 +32,7 @@ def small_blocks(monkeypatch):
     make = GrowingImage.create.__func__
 
     def create(cls, path, **more):
-        return make(cls, path, block_shape=(32,) * len(more["axes"]), **more)
+        return make(cls, path, **{**more, "block_shape": (32,) * len(more["axes"])})
 
     monkeypatch.setattr(GrowingImage, "create", classmethod(create))
     monkeypatch.setattr(module, "REGION_BYTES", 4 * 32 * 32 * 2 * 4)
@@ -151,6 +151,59 @@ class TestOnDisk:
         assert (covered == 1).all()
         assert shares == sorted(shares)
         assert shares[-1] == 1
+
+    @pytest.mark.parametrize("architecture", [FLAT, PADDED], ids=["valid", "same"])
+    def test_a_region_is_written_as_it_fills_also_with_too_little_memory(
+        self, tmp_path, small_blocks, monkeypatch, architecture
+    ):
+        class Scarce(Inference):
+            def __init__(self, *values):
+                super().__init__(*values)
+                self._pipeline.model.register_forward_pre_hook(self._look)
+                self._seen = 0
+
+            def _look(self, *_):
+                self._seen += 1
+                if self._seen == 5:
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+        regions, written = [], []
+        fill, write = Inference.fill, GrowingImage.write
+
+        def filled(self, plan, roi, result):
+            regions.append(roi)
+            return fill(self, plan, roi, result)
+
+        def noted(self, roi, values):
+            written.append(roi)
+            write(self, roi, values)
+
+        monkeypatch.setattr(module, "Inference", Scarce)
+        monkeypatch.setattr(Inference, "fill", filled)
+        monkeypatch.setattr(GrowingImage, "write", noted)
+        monkeypatch.setattr(module, "REGION_BYTES", 2**20)
+        network, raw = trained(architecture), image(150, 60)
+        plan = plan_prediction(network, raw)
+        how = PredictionConfig(device="cpu", tile_shape=(64, 64))
+        there = result_of(predict(plan, how, tmp_path / "out.zarr")).array
+        assert regions == [plan.roi]
+        assert [(roi.begin[0] // 10, roi.end[0] // 10) for roi in written] == [
+            (0, 32),
+            (32, 64),
+            (64, 96),
+            (96, 128),
+            (128, 150),
+        ]
+        if architecture is FLAT:  # what blends depends on the tiles
+            np.testing.assert_allclose(there[plan.roi], whole(network, raw), atol=1e-5)
+        assert (np.asarray(there[plan.roi]) != 0).mean() > 0.99
+
+    def test_small_images_are_written_chunk_by_chunk_along_the_first_axis(self, tmp_path):
+        raw = image(600, 20)
+        result_of(predict(plan_prediction(trained(FLAT), raw), CONFIG, tmp_path / "out.zarr"))
+        growing = GrowingImage.open(tmp_path / "out.zarr")
+        assert growing.grid == (2, 1)
+        assert growing.block_shape[0] == 512
 
     def test_left_in_the_middle_can_be_read_and_resumed(
         self, tmp_path, small_blocks, monkeypatch, threads

@@ -13,6 +13,7 @@ import torch
 from funlib.geometry import Coordinate, Roi
 from numpy.typing import NDArray
 
+from napari_dacapo_tasks.architectures import Model
 from napari_dacapo_tasks.architectures.devices import resolve_device
 from napari_dacapo_tasks.architectures.out_of_memory import (
     MEMORY_ERRORS,
@@ -47,10 +48,13 @@ class Step:
         What was filled, in grid steps; None where only time has passed.
     share
         Of all that was asked for, so much is done.
+    final
+        Along the first axis, so many voxels will not change any more.
     """
 
     roi: Roi | None
     share: float
+    final: int
 
 
 class Inference:
@@ -90,14 +94,17 @@ class Inference:
         found = resolve_device(config.device)
         self.device, self.label = found.name, found.label
         self._outline = trained.outline
-        self._autocast = Autocast(config.precision, self.device, gradients=False)
         self._notices: list[str] = []
         self._tiles: Tiles | None = None
         self._most: Coordinate | None = None
         self._untold = Lock()
-        model = trained.build()
+
+        def build() -> tuple[Model, Autocast]:
+            model = trained.build().place(self.device)
+            return model, Autocast(config.precision, self.device, gradients=False)
+
         try:
-            model.place(self.device)
+            self._pipeline = Pipeline(build, self.device, self._axes_to_mirror())
         except MEMORY_ERRORS as error:
             if not is_out_of_memory(error):
                 raise
@@ -106,8 +113,7 @@ class Inference:
                 f"The memory of {self.label} does not suffice for the network: free some, or "
                 "choose another device."
             ) from None
-        self._pipeline = Pipeline(model, self.device, self._autocast, self._axes_to_mirror())
-        if self._autocast.refused:
+        if self._pipeline.autocast.refused:
             self._notices.append(
                 f"This device ({self.device}) cannot calculate in {config.precision}: it uses "
                 "float32."
@@ -207,17 +213,19 @@ class Inference:
             self._look_at_values(raw)
             return raw
 
-        done = 0
+        done = final = 0
         tiles = self._pipeline.fill(laid, read, result)
         with closing(tiles):
             for tile in tiles:
                 if tile is None:
-                    yield Step(None, done / len(laid))
+                    yield Step(None, done / len(laid), final)
                     continue
                 done += 1
+                # Tiles come in the order of the first axis.
+                final = laid[done][0].output.start if done < len(laid) else result.shape[1]
                 low = Coordinate(part.output.start for part in tile) * plan.voxel_size
                 high = Coordinate(part.output.stop for part in tile) * plan.voxel_size
-                yield Step(Roi(roi.begin + low, high - low), done / len(laid))
+                yield Step(Roi(roi.begin + low, high - low), done / len(laid), final)
 
     def _look_at_values(self, raw: NDArray[np.float32]) -> None:
         """Tell once where an image cannot be like those that the network was trained on."""
@@ -246,7 +254,7 @@ class Inference:
                 self._outline,
                 most,
                 self.device,
-                self._autocast.dtype or torch.float32,
+                self._pipeline.autocast.dtype or torch.float32,
                 AHEAD,
                 self._sharing,
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_dacapo_tasks.architectures import Model
+from napari_dacapo_tasks.architectures.precision import Autocast
 from napari_dacapo_tasks.architectures.tile_axes import AxisTile
 from napari_dacapo_tasks.prediction.mirrored import mirrored_mean
 
@@ -61,30 +61,26 @@ class Pipeline:
 
     Parameters
     ----------
-    model
-        On the device, in eval mode.
+    build
+        Gives the model on the device, in eval mode, and the context for a forward pass; what it
+        raises is raised here. It is called in the thread that computes, where all that calculates
+        belongs: OpenMP keeps helpers for every thread that ever did, and where they are more than
+        the cores they fall asleep after each layer, which makes small ones a fifth slower.
     device
         As torch calls it.
-    autocast
-        Gives the context for a forward pass.
     mirrored
         Spatial axes along which answers are averaged over mirrored views.
     """
 
     def __init__(
         self,
-        model: Model,
+        build: Callable[[], tuple[Model, Autocast]],
         device: str,
-        autocast: Callable[[], AbstractContextManager[object]],
         mirrored: Sequence[int] = (),
     ) -> None:
-        self.model = model
         self._device = device
-        self._autocast = autocast
         self._mirrored = tuple(mirrored)
         self._left = Event()
-        for part in model.modules():
-            part.register_forward_pre_hook(self._leave)
         cuda = device.startswith("cuda")
         self._returning = (
             torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
@@ -92,12 +88,18 @@ class Pipeline:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reading")
         self._computer = ThreadPoolExecutor(1, thread_name_prefix="computing")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        try:
+            self.model, self.autocast = self._computer.submit(build).result()
+        except BaseException:
+            self._end_threads()
+            raise
+        for part in self.model.modules():
+            part.register_forward_pre_hook(self._leave)
 
     def close(self) -> None:
         """End the threads, and let go of the weights."""
         self._left.set()
-        for pool in (self._readers, self._computer, self._writer):
-            pool.shutdown(cancel_futures=True)
+        self._end_threads()
         self.model.to("meta")
 
     def fill(
@@ -168,8 +170,10 @@ class Pipeline:
     def _compute(self, read: Future[NDArray[np.float32]], inside: tuple[slice, ...]) -> _Answer:
         raw = read.result()
         # Modes are those of the thread, so they must not outlast a tile.
-        with torch.inference_mode(), self._autocast():
-            batch = torch.from_numpy(raw)[None].to(self._device, non_blocking=True)
+        with torch.inference_mode(), self.autocast():
+            # Others than CUDA do not promise that they are done with raw data that is let go of.
+            cuda = self._returning is not None
+            batch = torch.from_numpy(raw)[None].to(self._device, non_blocking=cuda)
             if self._mirrored:
                 answer = mirrored_mean(self.model, batch, self._mirrored)
             else:
@@ -210,6 +214,10 @@ class Pipeline:
             self._returning.synchronize()
         found: NDArray[np.float32] = host.numpy()
         return found
+
+    def _end_threads(self) -> None:
+        for pool in (self._readers, self._computer, self._writer):
+            pool.shutdown(cancel_futures=True)
 
     def _leave(self, *_: object) -> None:
         """End a forward pass in its middle, between two layers."""

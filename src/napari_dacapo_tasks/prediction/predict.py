@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -9,13 +10,17 @@ from itertools import product
 from math import prod
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from funlib.geometry import Coordinate, Roi
+from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import NumpyArray
 from napari_dacapo_tasks.arrays.array import CHANNEL
 from napari_dacapo_tasks.arrays.growing_image import Exists, GrowingImage
+from napari_dacapo_tasks.arrays.growing_layout import CHUNKS_OF_BLOCK, SHARDED_FROM
+from napari_dacapo_tasks.arrays.ome_zarr import CHUNK
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.prediction.config import PredictionConfig
 from napari_dacapo_tasks.prediction.events import Filled, Notice, Opened, PredictionEvent
@@ -27,8 +32,7 @@ from napari_dacapo_tasks.prediction.stored import plan_attrs
 __all__ = ["IN_MEMORY_BYTES", "predict"]
 
 REGION_BYTES = 2**28
-"""Of a region that is predicted at once and written as a whole while the next one is predicted:
-two of them are in memory."""
+"""Of a region that is predicted at once, and of what waits to be written meanwhile."""
 
 POLL_SECONDS = 0.2
 """Between two signs of life while a disk is slower than the network."""
@@ -94,13 +98,14 @@ def predict(
         name=trained.name,
         attrs=plan_attrs(plan, config),
         exists=exists,
+        block_shape=_block_shape(plan),
     )
     with Inference(trained, config) as inference:
         yield Opened(image.array, inference.label)
         yield from _fill_image(plan, inference, image)
     progress = _Progress(plan)
     for _ in image.finish():
-        yield progress.still_going(1.0)
+        yield progress.still_going(prod(plan.shape))
     return Prediction(image.array, trained.task, trained.name, trained.run)
 
 
@@ -119,14 +124,10 @@ class _Progress:
         self.done += prod(roi.shape / self._plan.voxel_size)
         return self._event(roi, self.done / self._all)
 
-    def still_going(self, share: float) -> Filled:
-        """Say that a share is done, nothing of which can be seen yet."""
+    def still_going(self, voxels: float) -> Filled:
+        """Say that so many are computed, of which no more can be seen yet."""
         nothing = Roi(self._plan.roi.begin, self._plan.roi.shape * 0)
-        return self._event(nothing, share)
-
-    def share_with(self, voxels: float) -> float:
-        """Give the share that is done if so many voxels more are."""
-        return (self.done + voxels) / self._all
+        return self._event(nothing, voxels / self._all)
 
     def _event(self, roi: Roi, share: float) -> Filled:
         self._share = max(self._share, share)
@@ -155,50 +156,97 @@ def _fill_memory(
         for step in steps:
             yield from map(Notice, inference.notices())
             if step.roi is None:
-                yield progress.still_going(step.share)
+                yield progress.still_going(step.share * prod(plan.shape))
             else:
                 yield progress.filled(step.roi)
+
+
+def _block_shape(plan: PredictionPlan) -> tuple[int, ...] | None:
+    """Let small images be in blocks of a chunk along the first axis, which are soon written.
+
+    The blocks of large ones are files with many chunks, as large as they may be.
+    """
+    edge = CHUNK[len(plan.shape)]
+    wide = (CHUNKS_OF_BLOCK * edge,) * (len(plan.shape) - 1)
+    return None if plan.bytes >= SHARDED_FROM else (edge, *wide)
 
 
 def _fill_image(
     plan: PredictionPlan, inference: Inference, image: GrowingImage
 ) -> Iterator[PredictionEvent]:
-    """Predict region by region, and write each while the next one is predicted."""
-    todo = list(regions_to_predict(image, plan.num_channels * plan.dtype.itemsize))
+    """Predict region by region, and write what is final while the network goes on."""
+    voxel_bytes = plan.num_channels * plan.dtype.itemsize
+    todo = list(regions_to_predict(image, voxel_bytes))
     missing = sum(prod(roi.shape / plan.voxel_size) for roi in todo)
     progress = _Progress(plan, prod(plan.shape) - missing)
-    written: tuple[Roi, Future[None]] | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="to disk") as writer:
+    computed = progress.done
+    with ThreadPoolExecutor(1, thread_name_prefix="to disk") as pool:
+        writer = _Writer(image, pool, progress)
         for roi in todo:
             shape = roi.shape / plan.voxel_size
             values = np.zeros((plan.num_channels, *shape), plan.dtype)
+            rows = deque(_rows(image, roi))
             steps = inference.fill(plan, roi, values)
             with closing(steps):
                 for step in steps:
                     yield from map(Notice, inference.notices())
-                    waiting = 0 if written is None else prod(written[0].shape / plan.voxel_size)
-                    if written is not None and written[1].done():
-                        yield _written(written, progress)
-                        written, waiting = None, 0
-                    share = progress.share_with(waiting + step.share * prod(shape))
-                    yield progress.still_going(share)
-            if written is not None:
-                yield from _until_written(written, progress)
-            written = roi, writer.submit(image.write, roi, values)
-        if written is not None:
-            yield from _until_written(written, progress)
+                    while rows and rows[0][1].stop <= step.final:
+                        row, part = rows.popleft()
+                        # A copy, since with too little memory the region is begun anew.
+                        found = values[:, part].copy()
+                        yield from writer.until_there_is_room(found.nbytes)
+                        writer.write(row, found)
+                    yield from writer.written()
+                    yield progress.still_going(computed + step.share * prod(shape))
+            computed += prod(shape)
+        yield from writer.until_all_is_written()
 
 
-def _until_written(written: tuple[Roi, Future[None]], progress: _Progress) -> Iterator[Filled]:
-    while not wait([written[1]], POLL_SECONDS).done:
-        yield progress.still_going(progress.share_with(0))
-    yield _written(written, progress)
+class _Writer:
+    """Writes parts of an image in a thread, and tells when they are there."""
+
+    def __init__(self, image: GrowingImage, pool: ThreadPoolExecutor, progress: _Progress) -> None:
+        self._image = image
+        self._pool = pool
+        self._progress = progress
+        self._under_way: deque[tuple[Roi, int, Future[None]]] = deque()
+
+    def write(self, roi: Roi, values: NDArray[Any]) -> None:
+        future = self._pool.submit(self._image.write, roi, values)
+        self._under_way.append((roi, values.nbytes, future))
+
+    def written(self) -> Iterator[Filled]:
+        """Tell what came to the disk meanwhile."""
+        while self._under_way and self._under_way[0][2].done():
+            roi, _, future = self._under_way.popleft()
+            future.result()
+            yield self._progress.filled(roi)
+
+    def until_there_is_room(self, size: int) -> Iterator[Filled]:
+        """Wait until what is in memory is no more than a region, with so many bytes in addition."""
+        while self._under_way:
+            if sum(held for _, held, _ in self._under_way) + size <= REGION_BYTES:
+                return
+            yield from self._next()
+
+    def until_all_is_written(self) -> Iterator[Filled]:
+        while self._under_way:
+            yield from self._next()
+
+    def _next(self) -> Iterator[Filled]:
+        while not wait([self._under_way[0][2]], POLL_SECONDS).done:
+            yield self._progress.still_going(self._progress.done)
+        yield from self.written()
 
 
-def _written(written: tuple[Roi, Future[None]], progress: _Progress) -> Filled:
-    roi, future = written
-    future.result()
-    return progress.filled(roi)
+def _rows(image: GrowingImage, roi: Roi) -> Iterator[tuple[Roi, slice]]:
+    """Give whole blocks along the first axis, and where they lie in a region."""
+    size = image.voxel_size[0]
+    step = image.block_shape[0] * size
+    for begin in range(roi.begin[0], roi.end[0], step):
+        end = min(begin + step, roi.end[0])
+        row = Roi((begin, *roi.begin[1:]), (end - begin, *roi.shape[1:]))
+        yield row, slice((begin - roi.begin[0]) // size, (end - roi.begin[0]) // size)
 
 
 def regions_to_predict(image: GrowingImage, voxel_bytes: int) -> Iterator[Roi]:

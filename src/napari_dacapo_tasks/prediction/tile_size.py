@@ -142,9 +142,8 @@ def largest_tiles(
         shape = shape_of(scale)
         flight = waiting * in_flight_bytes(outline, usual, shape)
         held = held_bytes(outline, shape, dtype)
-        if on_processor:
-            return held + flight <= device_bytes
-        return held <= device_bytes and flight <= flight_bytes
+        # Answers stay on the device until they are fetched from there.
+        return held + flight <= device_bytes and (on_processor or flight <= flight_bytes)
 
     return Tiles(outline, shape_of(_largest(fits, shape_of)))
 

@@ -13,7 +13,8 @@ from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import RunError, UserError
 from napari_dacapo_tasks.runs.checkpoints import iteration_of
-from napari_dacapo_tasks.runs.run_folder import CONFIG, RunFolder
+from napari_dacapo_tasks.runs.files import is_run
+from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.scores import best_first, criterion_of
 from napari_dacapo_tasks.tasks import PretrainedTaskConfig, Task, TaskConfig
 from napari_dacapo_tasks.tasks.evaluators.evaluator import Criterion
@@ -139,7 +140,7 @@ def open_trained(path: str | Path, checkpoint: Checkpoint = "best") -> TrainedMo
     ----------
     path
         A run folder, or what `napari_dacapo_tasks.prediction.export` has written: a package of
-        bioimage.io, or a folder for DaCapo.
+        bioimage.io, a program of PyTorch, or a folder for DaCapo.
     checkpoint
         Which of a run folder's. Where nothing was scored the best one is the latest, which a
         notice says.
@@ -152,7 +153,7 @@ def open_trained(path: str | Path, checkpoint: Checkpoint = "best") -> TrainedMo
     from napari_dacapo_tasks.architectures.weights import weights_to_predict
 
     path = Path(path).absolute()
-    if not _is_run(path):
+    if not is_run(path):
         from napari_dacapo_tasks.prediction.export import read_exported
 
         return read_exported(_there(path))
@@ -179,7 +180,7 @@ def describe_trained(path: str | Path) -> TrainedSummary:
     A run that has no checkpoint yet is refused, too.
     """
     path = Path(path).absolute()
-    if not _is_run(path):
+    if not is_run(path):
         from napari_dacapo_tasks.prediction.export import read_description
 
         known = read_description(_there(path))
@@ -213,10 +214,6 @@ def describe_trained(path: str | Path) -> TrainedSummary:
         run=path,
         notices=(*notices, *more),
     )
-
-
-def _is_run(path: Path) -> bool:
-    return (path / CONFIG).is_file()
 
 
 def _there(path: Path) -> Path:

@@ -213,11 +213,30 @@ class TestOthers:
         with pytest.raises(DataError, match="does not say which task and network"):
             read_exported(path)
 
-    def test_a_program_of_pytorch(self, trained, finish, tmp_path):
-        path = finish(export(trained(), tmp_path / "net.pt", "torch")).path
-        assert not is_exported(path)
-        with pytest.raises(DataError, match="choose a package"):
-            read_exported(path)
+    def test_a_program_of_pytorch(self, trained, tmp_path):
+        chain = trained().build().chain
+        program = torch.jit.trace(chain, torch.zeros(1, 1, 24, 24, 24), check_trace=False)
+        torch.jit.save(program, tmp_path / "net.pt")
+        assert not is_exported(tmp_path / "net.pt")
+        with pytest.raises(DataError, match="does not say which task and network"):
+            read_exported(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pt2"])
+def test_a_program_of_pytorch_reads_back(name, trained, finish, tmp_path, monkeypatch):
+    ours = trained("descriptors")
+    path = finish(export(ours, tmp_path / name, "torch")).path
+    for module in (torch.jit, torch.export):
+        monkeypatch.setattr(module, "load", None)  # which would run what stands in the file
+    assert is_exported(path)
+    assert read_description(path).task == ours.task
+    found = open_trained(path)
+    assert found.intensity_range == ours.intensity_range
+    assert {name: list(values.shape) for name, values in found.weights.items()} == {
+        name: list(values.shape) for name, values in ours.weights.items()
+    }
+    for key, values in ours.weights.items():
+        torch.testing.assert_close(found.weights[key], values, rtol=0, atol=0)
 
 
 def test_an_unpacked_package_reads_the_same(folder, trained, tmp_path):

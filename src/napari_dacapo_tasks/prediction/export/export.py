@@ -32,14 +32,11 @@ class Format:
         Who can use it, a sentence.
     suffix
         How the file's name ends; nothing for a folder.
-    reads_back
-        Whether this program predicts with it, too.
     """
 
     title: str
     description: str
     suffix: str
-    reads_back: bool
 
 
 FORMATS: dict[FormatName, Format] = {
@@ -48,19 +45,17 @@ FORMATS: dict[FormatName, Format] = {
         "A file for all programs that know bioimage.io, as ilastik, deepImageJ and QuPath, and "
         "for this one.",
         ".zip",
-        True,
     ),
     "torch": Format(
         "PyTorch program",
-        "A file that PyTorch runs without this program, from raw values to the prediction.",
+        "A file that PyTorch runs without this program, from raw values to the prediction; this "
+        "program predicts with it, too.",
         ".pt2",
-        False,
     ),
     "dacapo": Format(
         "DaCapo folder",
         "A folder with the task, the network and its weights, as DaCapo has them.",
         "",
-        True,
     ),
 }
 """Every format, the most common first."""

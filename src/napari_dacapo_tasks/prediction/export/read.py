@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_TEXT = 1 << 22
 """Bytes of a description at most: it holds some dozens of lines."""
 
-READ_BACK = "a package of bioimage.io, or a folder for DaCapo, that this program has written"
+READ_BACK = "a package, a program of PyTorch or a folder for DaCapo that this program has exported"
 
 
 def is_exported(path: str | Path) -> bool:
@@ -43,14 +43,14 @@ def read_description(path: str | Path) -> ModelDescription:
 
 
 def read_exported(path: str | Path) -> TrainedModel:
-    """Read a network that `export` has written, as a package or as a folder for DaCapo.
+    """Read a network that `export` has written, in whichever format.
 
     No code in it is run: the network is built anew from its parameters, and takes the weights.
 
     Parameters
     ----------
     path
-        A package, unpacked or not, or a folder.
+        A package, unpacked or not, a program of PyTorch, or a folder.
 
     Raises
     ------
@@ -67,9 +67,10 @@ def read_exported(path: str | Path) -> TrainedModel:
 class _Files:
     """The files of an export, in a folder or in a zip."""
 
-    def __init__(self, path: Path, package: zipfile.ZipFile | None) -> None:
+    def __init__(self, path: Path, package: zipfile.ZipFile | None, inside: str = "") -> None:
         self.path = path
         self._package = package
+        self._inside = inside
 
     def description(self) -> ModelDescription:
         source = f"{DESCRIPTION} in {self.path}"
@@ -119,7 +120,7 @@ class _Files:
             try:
                 # Under a name of ours: those in a zip can point anywhere.
                 out = Path(folder) / "content"
-                with self._package.open(name) as packed, open(out, "wb") as file:
+                with self._package.open(self._inside + name) as packed, open(out, "wb") as file:
                     while block := packed.read(1 << 20):
                         file.write(block)
             except (KeyError, OSError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
@@ -145,8 +146,9 @@ def _opened(path: Path) -> Iterator[_Files]:
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no exported network: choose {READ_BACK}.") from error
     with package:
-        if DESCRIPTION not in package.namelist():
-            raise DataError(
-                f"{path} does not say which task and network it holds: choose {READ_BACK}."
-            )
-        yield _Files(path, package)
+        for name in package.namelist():
+            folder, slash, file = name.rpartition("/")
+            if file == DESCRIPTION:  # PyTorch has all of its files in a folder
+                yield _Files(path, package, folder + slash)
+                return
+        raise DataError(f"{path} does not say which task and network it holds: choose {READ_BACK}.")
