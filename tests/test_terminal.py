@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -9,7 +10,13 @@ import sys
 
 import pytest
 
-from napari_dacapo_tasks.terminal import ProgressLine, interrupted_softly
+from napari_dacapo_tasks.terminal import (
+    ProgressLine,
+    Stopped,
+    interrupted_softly,
+    say,
+    stopped_at_once,
+)
 from napari_dacapo_tasks.training.events import Stepped
 
 
@@ -122,7 +129,7 @@ def test_the_first_signal_asks_and_the_second_ends():
     with interrupted_softly() as interrupted:
         assert not interrupted()
         os.kill(os.getpid(), signal.SIGINT)
-        assert interrupted()
+        assert interrupted() == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -150,3 +157,60 @@ def test_where_another_process_says_so_a_signal_is_silent(capfd):
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupted()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+class TestStopped:
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+    def test_a_signal_raises(self, name):
+        number = getattr(signal, name)
+        before = signal.getsignal(number)
+        with pytest.raises(Stopped) as stopped, stopped_at_once():
+            os.kill(os.getpid(), number)
+        assert stopped.value.number == number
+        assert signal.getsignal(number) is before
+
+    def test_softly_it_is_the_second_one(self):
+        with stopped_at_once(), interrupted_softly(silent=True) as asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert asked() == signal.SIGTERM
+            with pytest.raises(Stopped):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def test_what_shall_outlive_its_terminal_does(self):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        try:
+            with stopped_at_once(), interrupted_softly() as interrupted:
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert not interrupted()
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+
+class Closed(Terminal):
+    """A terminal that was closed meanwhile."""
+
+    written = 0
+
+    def write(self, text):
+        self.written += 1
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_no_work_is_lost_for_a_terminal_that_is_gone(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Closed())
+    with ProgressLine() as line:
+        line.show("step 1")
+        line.say("note")
+        line.show("step 2")
+    assert sys.stderr.written == 1  # nobody is asked again
+    assert not say("sentence")
+
+
+def test_without_standard_error_nothing_is_written_elsewhere(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    with ProgressLine() as line:
+        line.show("step")
+        line.say("note")
+    assert not say("sentence")
+    assert capsys.readouterr().out == ""

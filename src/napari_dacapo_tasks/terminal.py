@@ -8,10 +8,10 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 
 from napari_dacapo_tasks.errors import UserError
 
@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 
 MEMORY_SCREEN = "-screen 0 1600x1000x24"
 """What Xvfb draws: large enough for napari with a dock on each side, in true colours."""
+
+
+def say(text: str, end: str = "\n") -> bool:
+    """Write on standard error, where anybody is there to read it.
+
+    Returns
+    -------
+    bool
+        False where it is closed, or leads nowhere any more: no work is lost for that.
+    """
+    if sys.stderr is None:  # print would take standard output instead
+        return False
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
+        return False
+    return True
+
+
+def abandon(stream: IO[str]) -> None:
+    """Let what a stream still holds go nowhere: Python writes it when it ends, and fails again."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())
 
 
 class ProgressLine:
@@ -38,8 +62,8 @@ class ProgressLine:
     """From one line to the next in a file."""
 
     def __init__(self, silent: bool = False) -> None:
-        self._silent = silent
-        self._overwrites = sys.stderr.isatty()
+        self._silent = silent or sys.stderr is None
+        self._overwrites = not self._silent and sys.stderr.isatty()
         self._shown_at = -self.SECONDS
         self._width = 0
         self._steps: deque[Stepped] = deque(maxlen=self.LOOKS_BACK)
@@ -61,10 +85,10 @@ class ProgressLine:
             return
         if self._overwrites:
             text = _fitted(text, share, shutil.get_terminal_size().columns - 1)
-            print(f"\r{text:<{self._width}}", end="", file=sys.stderr, flush=True)
+            self._write(f"\r{text:<{self._width}}", end="")
             self._width = len(text)
         elif monotonic() - self._shown_at >= self.SECONDS:
-            print(text, file=sys.stderr, flush=True)
+            self._write(text)
             self._shown_at = monotonic()
 
     def say(self, text: str) -> None:
@@ -72,7 +96,7 @@ class ProgressLine:
         if self._silent:
             return
         self._clear()
-        print(text, file=sys.stderr, flush=True)
+        self._write(text)
 
     def step(self, step: Stepped, iterations: int) -> None:
         """Show how training goes."""
@@ -89,8 +113,12 @@ class ProgressLine:
 
     def _clear(self) -> None:
         if self._width:
-            print(f"\r{'':<{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._write(f"\r{'':<{self._width}}\r", end="")
             self._width = 0
+
+    def _write(self, text: str, end: str = "\n") -> None:
+        if not self._silent:
+            self._silent = not say(text, end)
 
 
 BAR_WIDTHS = (8, 30)
@@ -107,9 +135,31 @@ def _fitted(text: str, share: float | None, columns: int) -> str:
     return f"[{'#' * full}{'.' * (width - full)}] {text}"
 
 
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Ctrl-C, what clusters and ``kill`` send, and the terminal that is closed."""
+
+
+class Stopped(BaseException):
+    """A signal ends the command; no mistake, so what catches those lets it pass.
+
+    Parameters
+    ----------
+    number
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 @contextmanager
-def interrupted_softly(repeated: float = 0.0, silent: bool = False) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer to ask for; a second one ends at once.
+def interrupted_softly(repeated: float = 0.0, silent: bool = False) -> Iterator[Callable[[], int]]:
+    """Turn the first signal of `STOPPING` into an answer to ask for; a second one ends at once.
+
+    The answer is the number of the signal, 0 before there is one.
 
     Parameters
     ----------
@@ -119,29 +169,59 @@ def interrupted_softly(repeated: float = 0.0, silent: bool = False) -> Iterator[
     silent
         Whether another process says that training stops.
     """
-    received: list[float] = []
-    before: dict[int, Any] = {}
+    received: list[tuple[float, int]] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if received and monotonic() - received[0] > repeated:
+        if received and monotonic() - received[0][0] > repeated:
             restore()
             signal.raise_signal(number)
             return
-        if not received and not silent:
+        if not received and not silent and sys.stderr is not None:
             # print may be under way, and is not reentrant
-            os.write(2, b"\nStopping after this step\n")
-        received.append(monotonic())
+            with suppress(OSError):
+                os.write(2, b"\nStopping after this step\n")
+        received.append((monotonic(), number))
 
-    def restore() -> None:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-    for one in (signal.SIGINT, signal.SIGTERM):
-        before[one] = signal.signal(one, receive)
+    restore = _handle(receive)
     try:
-        yield lambda: bool(received)
+        yield lambda: received[0][1] if received else 0
     finally:
         restore()
+
+
+@contextmanager
+def stopped_at_once(handler: Any = None) -> Iterator[None]:
+    """Let a signal of `STOPPING` raise `Stopped`, so that what is half made is cleared away.
+
+    Parameters
+    ----------
+    handler
+        What else it does, as ``signal.SIG_DFL``.
+    """
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    restore = _handle(receive if handler is None else handler)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _handle(handler: Any) -> Callable[[], None]:
+    """Handle the signals of `STOPPING`; give what undoes it."""
+    before = {}
+    for one in STOPPING:
+        # nohup lets a program outlive its terminal
+        if one.name != "SIGHUP" or signal.getsignal(one) is not signal.SIG_IGN:
+            before[one] = signal.signal(one, handler)
+
+    def restore() -> None:
+        for one, former in before.items():
+            signal.signal(one, former)
+
+    return restore
 
 
 def _duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -169,3 +170,11 @@ class TestFrom:
         code, _, error = begin("--from", make_run("first").path)
         assert code == 1
         assert "has no checkpoint yet: train it first" in error
+
+
+def test_the_command_that_comes_next_can_be_copied(command, files, small_options, tmp_path):
+    run = tmp_path / "my run"
+    given = ["--task", files["task"], "--raw", files["raw"], "--gt", files["gt"], *small_options]
+    code, said, error = command("new", run, *given)
+    assert code == 0, error
+    assert shlex.split(said.splitlines()[-1])[-1] == str(run)

@@ -35,6 +35,11 @@ class TestRuns:
         assert (found["state"], found["iteration"], found["loss"]) == ("new", 0, None)
         assert found["modified"].startswith("20")
 
+    def test_a_folder_that_is_not_there_is_refused(self, command, tmp_path):
+        code, said, error = command("runs", tmp_path / "gone")
+        assert (code, said) == (1, "")
+        assert error.startswith(f"There is nothing at {tmp_path / 'gone'}: ")
+
     def test_a_broken_run_says_why(self, command, make_run, tmp_path):
         run = make_run("one")
         (run.path / "run.yaml").write_text("task: 3")

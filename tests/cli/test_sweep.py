@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import sys
 
 import pytest
 
 from napari_dacapo_tasks.evaluation.records import load_sweep
+from napari_dacapo_tasks.terminal import Stopped
 
 
 @pytest.fixture
@@ -54,6 +57,35 @@ def test_is_saved_in_the_run(sweep, way):
     with open(table) as file:
         assert [row["threshold"] for row in csv.DictReader(file)] == ["0", "0.1"]
     assert len(load_sweep(kept).rows) == 2
+
+
+def test_is_saved_elsewhere(sweep, way, tmp_path):
+    _, result, _ = sweep("--range", "threshold=0", "--out", tmp_path / "of/mine")
+    assert all(name.startswith(str(tmp_path / "of/mine/sweeps")) for name in result["files"])
+    assert not (way["run"] / "sweeps").exists()
+    (tmp_path / "file").touch()
+    code, _, said = sweep("--range", "threshold=0", "--out", tmp_path / "file")
+    assert code == 1
+    assert said.rstrip().endswith("choose another --out.")
+
+
+def test_stopped_it_keeps_what_was_tried(sweep, monkeypatch):
+    def stopped(steps, show):
+        for step in steps:
+            show(step)
+            if step.row is not None:
+                steps.close()
+                raise Stopped(signal.SIGTERM)
+
+    module = "napari_dacapo_tasks.cli.sweep"
+    monkeypatch.setattr(sys.modules[module], "followed", stopped)
+    code, result, _ = sweep("--range", "threshold=0,0.1,0.2")
+    assert code == 1
+    assert not result["finished"]
+    assert result["notices"] == ["Stopped after 1 of 3 combinations."]
+    assert result["best"]["values"] == {"threshold": 0}
+    kept = load_sweep(result["files"][1])
+    assert (kept.names, kept.unit, len(kept.rows)) == (("threshold",), "nm", 1)
 
 
 def test_by_another_score(sweep):

@@ -96,6 +96,7 @@ class TestTrain:
         code, _, error = command("train", files["run"], "--set", "trainer.device=cuda:77")
         assert code == 1
         assert "no device cuda:77" in error
+        assert RunFolder.open(files["run"]).config.trainer.device == "cpu"  # as if never asked
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -110,7 +111,7 @@ class TestTrain:
             while len(run.statistics()) < 3 and process.poll() is None:
                 time.sleep(0.05)
             process.send_signal(number)
-            said, error = process.communicate(timeout=60)
+            said, error = process.communicate(timeout=300)
         finally:
             process.kill()
         assert process.returncode == 0, error

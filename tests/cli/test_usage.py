@@ -35,6 +35,14 @@ class TestUsage:
             assert code == 0
             assert "--json" in said
 
+    def test_help_is_whole_in_a_narrow_terminal(self, command, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        for verb in ([], *([verb] for verb in (*VERBS, "runs", "stop", "cluster", "demo"))):
+            said = command(*verb, "--help")[1]
+            assert max(map(len, said.splitlines())) <= 80
+            assert "..." not in said.replace("[ARGS]...", "").replace("[FOLDERS]...", "")
+            assert "…" not in said
+
 
 def test_only_training_imports_torch(files, small_task, kinds, small_options, tmp_path):
     label_tasks = [task for task in kinds.values() if not task.has_channels()]

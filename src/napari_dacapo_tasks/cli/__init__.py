@@ -1,75 +1,83 @@
 """The command ``napari-dacapo-tasks``: what the docks do, without a screen.
 
-Each verb is one public function. Refusals are one sentence on standard error and exit code 1,
-wrong usage is exit code 2. Only ``train``, ``predict``, ``worker``, ``export`` and ``demo`` import
-torch, and ``new`` where a task begins with trained weights.
+Refusals are one sentence on standard error and exit code 1, wrong usage is exit code 2. Only
+``train``, ``predict``, ``worker``, ``export`` and ``demo`` import torch, and ``new`` where a task
+begins with trained weights.
 """
 
 from __future__ import annotations
 
+import atexit
+import signal
 import sys
-from typing import Annotated
+from types import TracebackType
+from typing import NoReturn
 
-import typer
-
-from napari_dacapo_tasks import __version__
-from napari_dacapo_tasks.cli.cluster import cluster
-from napari_dacapo_tasks.cli.demo import demo
-from napari_dacapo_tasks.cli.evaluate import evaluate
-from napari_dacapo_tasks.cli.export import export
-from napari_dacapo_tasks.cli.new import new
-from napari_dacapo_tasks.cli.predict import predict
-from napari_dacapo_tasks.cli.preview import preview
-from napari_dacapo_tasks.cli.runs import runs, stop
-from napari_dacapo_tasks.cli.segment import segment
-from napari_dacapo_tasks.cli.sweep import sweep
-from napari_dacapo_tasks.cli.train import train
-from napari_dacapo_tasks.cli.worker import worker
 from napari_dacapo_tasks.errors import UserError
-
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+from napari_dacapo_tasks.terminal import STOPPING, Stopped, abandon, say, stopped_at_once
 
 
 def main() -> None:
-    """Run the command; the entry point of the program."""
+    """Run the command; the entry point of the program.
+
+    A signal, or a reader of the output that is gone, ends it without a traceback.
+    """
     try:
-        app()
+        with stopped_at_once():
+            _run()
+    except Stopped as stopped:
+        say("Stopped.")
+        _end_by(stopped.number)
+    finally:
+        atexit.register(_end_at_once)
+
+
+def _run() -> None:
+    try:
+        # Only now: importing the verbs takes a second, in which a signal may come, too.
+        from napari_dacapo_tasks.cli.app import app
+
+        try:
+            app()
+        finally:
+            _flush()
     except UserError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
+        raise SystemExit(1) from None
+    except BrokenPipeError:  # `head` has seen enough
+        abandon(sys.stdout)
         raise SystemExit(1) from None
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
+def _flush() -> None:
+    """Write what is still held, for at Python's end nobody could tell what comes of it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon(sys.stdout)
+        raise UserError(
+            f"The result cannot be written to standard output: {error.strerror or error}."
+        ) from error
 
 
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    """See what a network will be taught, train it, and use it, without a screen."""
+def _end_by(number: int) -> NoReturn:
+    """End as a program that a signal ended: a shell then leaves its loop, too."""
+    if number == signal.SIGINT and sys.platform != "win32":
+        sys.excepthook = _silently
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
 
 
-for verb in (
-    preview,
-    new,
-    train,
-    runs,
-    stop,
-    cluster,
-    predict,
-    segment,
-    evaluate,
-    sweep,
-    export,
-    worker,
-    demo,
-):
-    app.command()(verb)
+def _silently(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _end_at_once() -> None:
+    """Let a signal end what is over already: it would be a traceback out of Python's end."""
+    for one in STOPPING:
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, signal.SIG_DFL)

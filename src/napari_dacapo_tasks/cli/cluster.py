@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from napari_dacapo_tasks.cli.common import AsJson, print_json, returned
+from napari_dacapo_tasks.cli.common import AsJson, RunPath, print_json, returned
 from napari_dacapo_tasks.terminal import ProgressLine
 
 
 def cluster(
-    run_folder: Annotated[Path, typer.Argument(help="A run that is not in training.")],
-    gpus: Annotated[int | None, typer.Option(help="Graphics cards; 0 for none.")] = None,
-    cpus: Annotated[int | None, typer.Option(help="Processor cores.")] = None,
-    memory: Annotated[int | None, typer.Option(help="In gigabytes.")] = None,
-    time: Annotated[str | None, typer.Option(help="At most, as in 24:00:00 or 2-12.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Queue of the cluster.")] = None,
-    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    run_folder: RunPath,
+    gpus: Annotated[
+        int | None, typer.Option(metavar="N", help="Graphics cards; 0 for none.")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(metavar="N", help="Processor cores.")] = None,
+    memory: Annotated[int | None, typer.Option(metavar="GB", help="In gigabytes.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="At most, as in 24:00:00 or 2-12.")
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Queue of the cluster.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays.")] = None,
     setup: Annotated[
         str | None,
-        typer.Option(help='Shell command to run first, as "source ~/env/bin/activate".'),
+        typer.Option(
+            metavar="COMMAND",
+            help='Shell command to run first, as "source ~/env/bin/activate".',
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a run ready to go on at a cluster: all data inside, and a script for Slurm."""
+    """Make a run ready for a cluster.
+
+    All its data is copied into it, and a script for Slurm is written there.
+    """
     from napari_dacapo_tasks.runs.cluster import ClusterConfig, take_to_cluster
     from napari_dacapo_tasks.runs.run_folder import RunFolder
     from napari_dacapo_tasks.tasks.values import validated

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,21 +12,28 @@ import typer
 
 from napari_dacapo_tasks.arrays import Channel, GroundTruth, LabelsConfig
 from napari_dacapo_tasks.arrays.open import open_array
-from napari_dacapo_tasks.errors import ConfigError
+from napari_dacapo_tasks.errors import ConfigError, UserError
 from napari_dacapo_tasks.tasks import TaskConfig
-from napari_dacapo_tasks.terminal import ProgressLine
+from napari_dacapo_tasks.terminal import ProgressLine, Stopped, interrupted_softly
 
+Event = TypeVar("Event")
 Result = TypeVar("Result")
 
 TaskPath = Annotated[Path, typer.Argument(metavar="TASK.yaml", help="Task file.")]
 GtPath = Annotated[str, typer.Argument(metavar="GT", help="Path of the labels.")]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN_FOLDER", help="A run, as `new` or the Train dock makes it.")
+]
 Mask = Annotated[
-    str | None, typer.Option(help="Path of an array that is nonzero where labels are known.")
+    str | None,
+    typer.Option(metavar="PATH", help="Path of an array that is nonzero where labels are known."),
 ]
 ZeroIsUnlabelled = Annotated[
     bool, typer.Option("--zero-is-unlabelled", help="Voxels of label 0 are unknown.")
 ]
-IgnoreLabel = Annotated[int | None, typer.Option(help="Voxels of this label are unknown.")]
+IgnoreLabel = Annotated[
+    int | None, typer.Option(metavar="ID", help="Voxels of this label are unknown.")
+]
 Channels = Annotated[
     list[str] | None,
     typer.Option(
@@ -111,16 +119,37 @@ def overrides_of(changes: Sequence[str] | None) -> dict[str, str]:
     return overrides
 
 
+def followed(steps: Generator[Event, None, Result], show: Callable[[Event], None]) -> Result:
+    """Go through all steps of something, and give what it returns.
+
+    Raises
+    ------
+    Stopped
+        After the step in which a signal came, when what was half made is cleared away.
+    """
+    with interrupted_softly() as interrupted, closing(steps):
+        while not (number := interrupted()):
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            except UserError as error:
+                if number := interrupted():  # which reaches what was started for the work, too
+                    raise Stopped(number) from error
+                raise
+            show(event)
+    raise Stopped(number)
+
+
 def returned(steps: Generator[float, None, Result], line: ProgressLine, doing: str) -> Result:
-    """Show how far something is until it is done, and give what it returns."""
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
+    """Show how far something is until it is done, and give what it returns; as `followed`."""
+
+    def show(share: float) -> None:
         if share > 0:  # what is refused at once was never begun
             line.show(f"{doing} {share:.0%}", share)
+
+    return followed(steps, show)
 
 
 def print_json(values: dict[str, Any]) -> None:

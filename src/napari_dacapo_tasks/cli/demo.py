@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from napari_dacapo_tasks.cli.common import AsJson, print_json
-from napari_dacapo_tasks.terminal import has_screen, run_without_screen
+from napari_dacapo_tasks.terminal import has_screen, run_without_screen, stopped_at_once
 
 DEMO_PICTURES = "demo-output"
 """Folder for the demo's pictures on a machine without a screen."""
@@ -17,14 +18,20 @@ DEMO_PICTURES = "demo-output"
 def demo(
     screenshots: Annotated[
         Path | None,
-        typer.Option(help="Folder for pictures of the window, which is then closed."),
+        typer.Option(
+            metavar="FOLDER", help="Folder for pictures of the window, which is then closed."
+        ),
     ] = None,
     iterations: Annotated[
-        int | None, typer.Option(min=1, help="Steps of training; by default about 2 minutes.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Steps of training; by default about 2 minutes."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Open napari on the built-in sample: preview a task, train it, predict, segment, score."""
+    """Open napari on the built-in sample.
+
+    A task is previewed and trained; then the network predicts, and that is segmented and scored.
+    """
     if not has_screen():
         arguments = ["demo", "--screenshots", str(screenshots or DEMO_PICTURES)]
         arguments += ["--iterations", str(iterations)] if iterations else []
@@ -32,7 +39,8 @@ def demo(
 
     from napari_dacapo_tasks.widgets.demo import ITERATIONS, run_demo
 
-    result = run_demo(screenshots, iterations or ITERATIONS)
+    with stopped_at_once(signal.SIG_DFL):  # a window has no place for what is raised
+        result = run_demo(screenshots, iterations or ITERATIONS)
     if as_json:
         print_json(
             {

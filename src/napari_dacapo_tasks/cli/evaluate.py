@@ -38,7 +38,8 @@ def evaluate(
     ignore_label: IgnoreLabel = None,
     method: MethodOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores.json and objects.csv.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for scores.json and objects.csv."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

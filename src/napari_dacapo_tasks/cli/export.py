@@ -30,27 +30,35 @@ def export(
         FormatName | None,
         typer.Option(
             "--format",
+            metavar="FORMAT",
             help="bioimageio: a package (.zip); torch: a program of PyTorch (.pt2, or .pt for "
-            "TorchScript); dacapo: a folder. What the name says else.",
+            "TorchScript); dacapo: a folder. What the name of OUT says else.",
         ),
     ] = None,
     checkpoint: CheckpointOption = "best",
     raw: Annotated[
         str | None,
-        typer.Option(help="Image whose middle goes into a bioimage.io package as test data."),
+        typer.Option(
+            metavar="PATH", help="bioimage.io: image whose middle goes into it as test data."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="bioimage.io: name of the network.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="bioimage.io: name of the network.")
+    ] = None,
     description: Annotated[
-        str | None, typer.Option(help="bioimage.io: what it is good for.")
+        str | None, typer.Option(metavar="TEXT", help="bioimage.io: what it is good for.")
     ] = None,
     author: Annotated[
-        list[str] | None, typer.Option(help="bioimage.io: who made it. Once for each.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="bioimage.io: who made it. Once for each."),
     ] = None,
     license: Annotated[
-        str | None, typer.Option(help="bioimage.io: licence by its SPDX name, as CC-BY-4.0.")
+        str | None,
+        typer.Option(metavar="NAME", help="bioimage.io: licence by its SPDX name, as CC-BY-4.0."),
     ] = None,
     cite: Annotated[
-        str | None, typer.Option(help="bioimage.io: what to cite, with a DOI or an address.")
+        str | None,
+        typer.Option(metavar="TEXT", help="bioimage.io: what to cite, with a DOI or an address."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

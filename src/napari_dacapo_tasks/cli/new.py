@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,22 +34,25 @@ SAMPLING = "data.sampling."
 
 
 def new(
-    run_folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="Folder to make.")],
     task: Annotated[Path, typer.Option(metavar="TASK.yaml", help="Task file.")],
     raw: Annotated[
         list[str] | None,
         typer.Option(
-            help="Path of raw data. Once for all crops, or once for each, in the order of --gt."
+            metavar="PATH",
+            help="Path of raw data. Once for all crops, or once for each, in the order of --gt.",
         ),
     ] = None,
     gt: Annotated[
-        list[str] | None, typer.Option(help="Path of the labels of a crop. Once for each crop.")
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Path of the labels of a crop. Once for each crop."),
     ] = None,
     mask: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="PATH",
             help="Path of an array that is nonzero where labels are known. Once for each crop, "
-            "in the order of --gt."
+            "in the order of --gt.",
         ),
     ] = None,
     validate_on: Annotated[
@@ -72,7 +76,10 @@ def new(
     ignore_label: IgnoreLabel = None,
     channel: Channels = None,
     augment: Annotated[
-        Preset | None, typer.Option(help="How crops are varied; light where it is left out.")
+        Preset | None,
+        typer.Option(
+            metavar="PRESET", help="How crops are varied: none, light (if left out), em or strong."
+        ),
     ] = None,
     source: Annotated[
         Path | None,
@@ -145,7 +152,7 @@ def new(
             f"Made {run_folder.absolute()} of {count} for {made.task.name}, with an input of "
             f"{shape} voxels."
         )
-        print(f"Train it: napari-dacapo-tasks train {run_folder}")
+        print(f"Train it: napari-dacapo-tasks train {quote(str(run_folder))}")
 
 
 def _crops(

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from funlib.geometry import Coordinate, Roi
@@ -15,6 +15,7 @@ from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.cli.common import AsJson, print_json
 from napari_dacapo_tasks.cli.trained import (
+    STOPPED,
     CheckpointOption,
     Overwrite,
     Resume,
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from napari_dacapo_tasks.prediction.events import PredictionEvent
     from napari_dacapo_tasks.prediction.prediction import Prediction
 
-STOPPED = 1
-"""Exit code where it was stopped: what comes next must not take the part for the whole."""
+Edges = Literal["mirror", "leave-out"]
 
 
 def predict(
@@ -43,13 +43,16 @@ def predict(
     roi: Annotated[
         str | None,
         typer.Option(
-            metavar="z0:z1,y0:y1,x0:x1", help="Part of the image, in its voxels; all of it else."
+            metavar="Z0:Z1,Y0:Y1,X0:X1", help="Part of the image, in its voxels; all of it else."
         ),
     ] = None,
     checkpoint: CheckpointOption = "best",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, mps or auto.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="cpu, cuda:0, mps or auto.")
+    ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16, on a graphics card.")
+        str | None,
+        typer.Option(metavar="TYPE", help="float32, bfloat16 or float16, on a graphics card."),
     ] = None,
     tile: Annotated[
         str | None,
@@ -61,15 +64,18 @@ def predict(
         bool, typer.Option("--mirror", help="Average over all mirrored views: 8 times the work.")
     ] = False,
     edges: Annotated[
-        str | None,
-        typer.Option(help="At the edges of the image: mirror, or leave-out what is too near."),
+        Edges | None,
+        typer.Option(
+            metavar="EDGES", help="At those of the image: mirror, or leave-out what is too near."
+        ),
     ] = None,
     resample: Annotated[
         bool,
         typer.Option("--resample", help="Bring an image of another voxel size to the network's."),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Predict block by block, in so many processes.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Predict block by block, in so many processes."),
     ] = None,
     worker_command: Annotated[
         str | None,
@@ -82,9 +88,10 @@ def predict(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict an image of any size with a trained network, into an OME-Zarr image.
+    """Predict an image with a trained network.
 
-    Ctrl-C stops it; what is there can be opened, and --resume goes on. Exit code 1 then, too.
+    The image may be of any size; OUT.zarr becomes an OME-Zarr image. Ctrl-C stops it, with exit
+    code 1: what is there then can be opened, and --resume goes on.
     """
     from napari_dacapo_tasks.prediction.config import PredictionConfig
     from napari_dacapo_tasks.tasks.values import validated

@@ -17,6 +17,7 @@ from napari_dacapo_tasks.cli.common import (
     Mask,
     TaskPath,
     ZeroIsUnlabelled,
+    followed,
     ground_truth,
     print_json,
 )
@@ -24,7 +25,11 @@ from napari_dacapo_tasks.tasks.files import load_task
 from napari_dacapo_tasks.terminal import ProgressLine
 
 if TYPE_CHECKING:
-    from napari_dacapo_tasks.tasks.preview import ChannelStatistics
+    from collections.abc import Generator
+
+    from napari_dacapo_tasks.arrays import GroundTruth
+    from napari_dacapo_tasks.tasks import TaskConfig
+    from napari_dacapo_tasks.tasks.preview import ChannelStatistics, Preview
 
 
 def preview(
@@ -37,37 +42,49 @@ def preview(
     channel: Channels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the target, the weight and the distance mask that a task makes of labels."""
-    from napari_dacapo_tasks.tasks.preview import Preview, PreviewProgress
-    from napari_dacapo_tasks.tasks.preview import preview as previewed
+    """Write what a task makes of labels.
 
+    That is the target, the weight and, of some tasks, the distance mask: each an OME-Zarr image in
+    OUT.zarr.
+    """
     refuse_taken(out)
     config = load_task(task)
     truth = ground_truth(config, gt, mask, channel, zero_is_unlabelled, ignore_label)
     with ProgressLine() as line:
-        result = None
-        for event in previewed(config, truth):
-            if isinstance(event, PreviewProgress):
-                line.show(event.doing)
-            else:
-                result = event
-        assert isinstance(result, Preview), "a preview ends with its result"
-        images = {"target": result.target, "weight": result.weight}
-        for name, made in result.masks.items():
-            images[name.replace(" ", "_")] = made
-        for share in write_ome_zarr_group(out, images):
-            line.show(f"Writing {share:.0%}")
+        result, images = followed(_written(config, truth, out), line.show)
     if as_json:
         channels = [
             {**asdict(one), "histogram": one.histogram.tolist()} for one in result.statistics
         ]
-        print_json({"path": str(out), "images": list(images), "channels": channels})
+        print_json({"path": str(out.absolute()), "images": images, "channels": channels})
     else:
         for one in result.statistics:
             print(_sentence(one))
         for notice in result.notices:
             print(notice)
         print(f"Wrote {', '.join(images)} to {out}.")
+
+
+def _written(
+    config: TaskConfig, truth: GroundTruth, out: Path
+) -> Generator[str, None, tuple[Preview, list[str]]]:
+    """Make and write a preview; yields what is being done, gives the names of the images, too."""
+    from napari_dacapo_tasks.tasks.preview import PreviewProgress
+    from napari_dacapo_tasks.tasks.preview import preview as previewed
+
+    result: Preview | None = None
+    for event in previewed(config, truth):
+        if isinstance(event, PreviewProgress):
+            yield event.doing
+        else:
+            result = event
+    assert result is not None, "a preview ends with its result"
+    images = {"target": result.target, "weight": result.weight}
+    for name, made in result.masks.items():
+        images[name.replace(" ", "_")] = made
+    for share in write_ome_zarr_group(out, images):
+        yield f"Writing {share:.0%}"
+    return result, list(images)
 
 
 def _sentence(one: ChannelStatistics) -> str:

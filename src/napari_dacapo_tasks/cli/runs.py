@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dacapo_tasks.cli.common import AsJson, print_json
+from napari_dacapo_tasks.cli.common import AsJson, RunPath, print_json
+from napari_dacapo_tasks.errors import RunError
 
 if TYPE_CHECKING:
     from napari_dacapo_tasks.runs.run_list import RunSummary
@@ -26,6 +27,9 @@ def runs(
     """List runs: how far they are, their loss and their best score."""
     from napari_dacapo_tasks.runs.run_list import list_runs
 
+    for folder in folders or ():
+        if not folder.exists():
+            raise RunError(f"There is nothing at {folder}: choose runs, or folders of runs.")
     found = list_runs(folders or [Path()])
     if as_json:
         print_json({"runs": [_plain(one) for one in found]})
@@ -44,10 +48,13 @@ def runs(
 
 
 def stop(
-    run_folder: Annotated[Path, typer.Argument(help="A run that another program trains.")],
+    run_folder: RunPath,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the program that trains a run to save and stop, on this machine or another."""
+    """Ask whoever trains a run to save and stop.
+
+    That may be another program, on this machine or another one that sees the folder.
+    """
     from napari_dacapo_tasks.runs.run_folder import RunFolder
 
     run = RunFolder.open(run_folder)

@@ -46,7 +46,10 @@ def segment(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make labels of a prediction: an OME-Zarr image, with a channel for each kind of object."""
+    """Make labels of a prediction.
+
+    OUT.zarr becomes an OME-Zarr image with a channel for each kind of object.
+    """
     from napari_dacapo_tasks.segmentation.segment_to_disk import segment_to_disk
 
     exists = exists_of(overwrite, resume)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,10 +16,12 @@ from napari_dacapo_tasks.cli.common import (
     IgnoreLabel,
     Mask,
     ZeroIsUnlabelled,
+    followed,
     print_json,
 )
 from napari_dacapo_tasks.cli.evaluate import aligned, said
 from napari_dacapo_tasks.cli.trained import (
+    STOPPED,
     MethodOption,
     RunOrFile,
     method_named,
@@ -25,7 +29,8 @@ from napari_dacapo_tasks.cli.trained import (
     run_at,
     truth_at,
 )
-from napari_dacapo_tasks.terminal import ProgressLine
+from napari_dacapo_tasks.errors import DataError
+from napari_dacapo_tasks.terminal import ProgressLine, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,21 +58,28 @@ def sweep(
         ),
     ] = None,
     criterion: Annotated[
-        str | None, typer.Option(help="Score that says what is best; the task's first one else.")
+        str | None,
+        typer.Option(metavar="SCORE", help="What says what is best; the task's first score else."),
     ] = None,
     mask: Mask = None,
     channel: Channels = None,
     zero_is_unlabelled: ZeroIsUnlabelled = False,
     ignore_label: IgnoreLabel = None,
     method: MethodOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to save it in place of the folder of the run."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the parameters that make the best labels of a prediction, by scores against true ones.
+    """Find the parameters that make the best labels.
 
-    All that was tried is saved as CSV and JSON in the folder sweeps of the run.
+    Scores against true labels say which are best. All that was tried is saved as CSV and JSON in
+    the folder sweeps of the run; Ctrl-C ends it with what was tried by then, and exit code 1.
     """
     from napari_dacapo_tasks.evaluation.ranges import SweepRanges
     from napari_dacapo_tasks.evaluation.records import save_sweep, sweep_values
+    from napari_dacapo_tasks.evaluation.sweep import SweepResult
     from napari_dacapo_tasks.evaluation.sweep import sweep as swept
     from napari_dacapo_tasks.segmentation.segment import built_task, method_of
 
@@ -82,18 +94,46 @@ def sweep(
         tried = SweepRanges(values, tried.follows)
     true = truth_at(run, truth, channel, zero_is_unlabelled, ignore_label)
     known = None if mask is None else open_array(mask)
+    folder = _folder(run, out)  # refused now, and not after the work
+    begun = SweepResult(
+        way.title,
+        tuple(tried.values),
+        (),
+        tuple(way.evaluator.criteria),
+        opened.array.unit.name,
+        opened.task.name,
+        opened.name,
+    )
     with ProgressLine() as line:
         steps = swept(opened, true, known, tried, method_named(method))
-        result = _followed(steps, line)
+        result, finished = _followed(steps, line, begun)
     wanted = criterion or result.criteria[0].name
     best = result.best(wanted)
-    folder = run_at(run)
-    written = [] if folder is None else [str(path) for path in save_sweep(folder.path, result)]
+    written: list[str] = []
+    if folder is not None and result.rows:
+        written = [str(path) for path in save_sweep(folder, result)]
     if as_json:
         found = None if best is None else _plain(best, wanted)
-        print_json({**sweep_values(result), "criterion": wanted, "best": found, "files": written})
+        more = {"criterion": wanted, "best": found, "finished": finished, "files": written}
+        print_json({**sweep_values(result), **more})
     else:
         _tell(result, wanted, best, written)
+    if not finished:
+        raise typer.Exit(STOPPED)
+
+
+def _folder(run: Path, out: Path | None) -> Path | None:
+    """Give where a sweep is saved, made where it is missing; None where nothing is said."""
+    if out is None:
+        opened = run_at(run)
+        return None if opened is None else opened.path
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{out} cannot be written: {error.strerror or error}; choose another --out."
+        ) from error
+    return out
 
 
 def ranges_of(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:
@@ -109,19 +149,27 @@ def ranges_of(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     return found
 
 
-def _followed(steps: Generator[SweepStep, None, SweepResult], line: ProgressLine) -> SweepResult:
-    done = 0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            result: SweepResult = end.value
-            return result
+def _followed(
+    steps: Generator[SweepStep, None, SweepResult], line: ProgressLine, begun: SweepResult
+) -> tuple[SweepResult, bool]:
+    """Give what a sweep found and whether it came to its end: what was tried is not lost."""
+    rows: list[SweepRow] = []
+    number = 0
+
+    def show(step: SweepStep) -> None:
+        nonlocal number
+        number = step.number
         if step.row is not None:
-            done += 1
+            rows.append(step.row)
             if step.row.error:
                 line.say(f"{_values(step.row)}: {step.row.error}")
-        line.show(f"tried {done} of {step.number} combinations", step.share)
+        line.show(f"tried {len(rows)} of {step.number} combinations", step.share)
+
+    try:
+        return followed(steps, show), True
+    except Stopped:
+        notice = f"Stopped after {len(rows)} of {number} combinations."
+        return replace(begun, rows=tuple(rows), notices=(notice,)), False
 
 
 def _require_criterion(name: str, known: Sequence[str]) -> None:
@@ -170,3 +218,5 @@ def _tell(result: SweepResult, wanted: str, best: SweepRow | None, written: Sequ
         print(f"The best: {options}")
     if written:
         print(f"Wrote {' and '.join(written)}.")
+    elif result.rows:
+        print("Nothing is saved: an exported network has no folder for that, so give --out.")

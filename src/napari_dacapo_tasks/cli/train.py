@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dacapo_tasks.cli.common import AsJson, Sets, overrides_of, print_json
+from napari_dacapo_tasks.cli.common import AsJson, RunPath, Sets, overrides_of, print_json
 from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.runs.overrides import with_overrides
 from napari_dacapo_tasks.runs.run_folder import RunFolder
-from napari_dacapo_tasks.terminal import ProgressLine, interrupted_softly
+from napari_dacapo_tasks.terminal import ProgressLine, interrupted_softly, say
 from napari_dacapo_tasks.training.world import World, started_by_torchrun
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ REPEATED_BY_TORCHRUN = 5.0
 
 
 def train(
-    run_folder: Annotated[Path, typer.Argument(help="A run that `new` has made.")],
+    run_folder: RunPath,
     changes: Sets = None,
     tensorboard: Annotated[
         bool,
@@ -35,23 +34,26 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a run from where it is. Ctrl-C stops it, with a checkpoint to go on from.
+    """Train a run from where it is.
 
-    With several graphics cards:
+    Ctrl-C stops it, with a checkpoint to go on from. With several graphics cards:
     torchrun --nproc-per-node 2 -m napari_dacapo_tasks train RUN_FOLDER.
     """
     overrides = overrides_of(changes)
+    undo = ExitStack()
     world = World.from_environment()
     repeated = REPEATED_BY_TORCHRUN if started_by_torchrun() else 0.0
     with interrupted_softly(repeated, silent=not world.is_main) as interrupted:
         try:
-            run = _opened(run_folder, overrides, world)
-            seen = _trained(run, world, tensorboard, interrupted)
+            run = _opened(run_folder, overrides, world, undo)
+            seen = _trained(run, world, tensorboard, interrupted, undo)
         except UserError as error:
+            with suppress(UserError):
+                undo.close()
             # Said while signals are still taken softly: where one process ended, torchrun ends
             # the others, which shall have said why by then.
             process = "" if world.is_main else f"Process {world.rank + 1} of {world.size}: "
-            print(f"{process}{error}", file=sys.stderr, flush=True)
+            say(f"{process}{error}")
             raise typer.Exit(1) from error
         finally:
             world.close()
@@ -59,14 +61,20 @@ def train(
             _tell(run, seen, as_json)
 
 
-def _opened(run_folder: Path, overrides: Mapping[str, str], world: World) -> RunFolder:
-    """Open a run after its first process has changed it; if that is refused, it alone says so."""
+def _opened(
+    run_folder: Path, overrides: Mapping[str, str], world: World, undo: ExitStack
+) -> RunFolder:
+    """Open a run after its first process has changed it; if that is refused, it alone says so.
+
+    What does not begin shall leave the run as it was: ``undo`` gets what sees to it.
+    """
     refusal: UserError | None = None
     if world.is_main:
         try:
             run = RunFolder.open(run_folder)
             config = with_overrides(run.config, overrides)
             if config != run.config:
+                undo.callback(run.save_config, run.config)
                 run.save_config(config)
         except UserError as error:
             refusal = error
@@ -83,7 +91,11 @@ class _Seen:
 
 
 def _trained(
-    run: RunFolder, world: World, tensorboard: bool, interrupted: Callable[[], bool]
+    run: RunFolder,
+    world: World,
+    tensorboard: bool,
+    interrupted: Callable[[], int],
+    undo: ExitStack,
 ) -> _Seen:
     from napari_dacapo_tasks.training import events
     from napari_dacapo_tasks.training.loop import train as trained
@@ -105,6 +117,7 @@ def _trained(
                 board.write(event)
             match event:
                 case events.Started():
+                    undo.pop_all()
                     line.say(f"Training {event.parameters} weights on {event.device}.")
                 case events.Stepped():
                     seen.step = event

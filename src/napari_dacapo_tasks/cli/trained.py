@@ -21,18 +21,29 @@ if TYPE_CHECKING:
     from napari_dacapo_tasks.prediction.trained import Checkpoint
     from napari_dacapo_tasks.runs.run_folder import RunFolder
 
+STOPPED = 1
+"""Exit code where it was stopped: what comes next must not take the part for the whole."""
+
 RunOrFile = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="A run, or an exported network: a bioimage.io package, or a folder."
+        metavar="RUN",
+        help="A run, or what `export` has made of one: a package, a program or a folder.",
     ),
 ]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", help="Which of a run: best, latest, or an iteration.")
+    str,
+    typer.Option(
+        "--checkpoint", metavar="WHICH", help="Which of a run: best, latest, or an iteration."
+    ),
 ]
 MethodOption = Annotated[
     str | None,
-    typer.Option("--method", help="Way from prediction to segmentation; the usual one else."),
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="Way from prediction to segmentation, or its number; the usual one else.",
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Begin anew where there is an image already.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from napari_dacapo_tasks.terminal import stopped_at_once
 
 
 def worker(
@@ -22,19 +25,15 @@ def worker(
     number: Annotated[int | None, typer.Option(hidden=True)] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Help with a prediction that another program has begun with `predict --workers`.
+    """Help with what `predict --workers` has begun.
 
     It gets its blocks from there, over the network, and writes them into the same folder.
     """
     from napari_dacapo_tasks.prediction.large.block_worker import work
 
-    done = work(
-        job_folder,
-        session=session,
-        server=None if server is None else _address(server),
-        number=number,
-        parent=parent,
-    )
+    address = None if server is None else _address(server)
+    with stopped_at_once(signal.SIG_DFL):  # its block goes to another worker
+        done = work(job_folder, session=session, server=address, number=number, parent=parent)
     print(f"{done} blocks predicted.")
 
 
