@@ -100,8 +100,7 @@ def use(demo: Demo, run: Path) -> None:
     look_at_run(demo, run)
     raw = next(layer.name for layer in demo.viewer.layers if not isinstance(layer, Labels))
     dock = demo.predict_dock
-    for tab in (dock.score, dock.sweep):
-        tab.truth.panel.labels_combo.set_layer(labels_of(demo))
+    dock.score.truth.panel.labels_combo.set_layer(labels_of(demo))
     demo.predict(run, raw, UNSEEN)
     look(demo, "prediction: nearest", raw)
     demo.screenshot(PICTURES / "tutorial-predict.png")

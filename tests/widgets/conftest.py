@@ -1,6 +1,8 @@
-"""Small ground truth for widgets, and settings that are nobody's."""
+"""Small ground truth for widgets, patience, and settings that are nobody's."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,18 @@ from napari_dacapo_tasks.widgets import settings
 
 BALLS = {1: ((10, 10, 10), 6), 2: ((22, 20, 12), 5), 3: ((15, 21, 24), 4)}
 """Centre and radius of each label, in voxels."""
+
+
+PATIENCE = 180_000
+"""Milliseconds to wait for what takes a few, on a machine that has much else to do."""
+
+
+@pytest.fixture
+def qtbot(qtbot: Any) -> Any:
+    """Wait for longer than the 5 seconds of pytest-qt where nothing else is said."""
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitExposed"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE))
+    return qtbot
 
 
 @pytest.fixture(autouse=True)

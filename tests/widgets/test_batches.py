@@ -192,7 +192,7 @@ class Person:
 
     def press(self) -> None:
         self.panel.show_button.click()
-        self.qtbot.waitUntil(lambda: not self.panel.running, timeout=60_000)
+        self.qtbot.waitUntil(lambda: not self.panel.running)
 
     def shown(self) -> dict[str, Any]:
         return {one.name: one for one in self.viewer.layers if one.name.endswith("(batches)")}
@@ -303,7 +303,7 @@ def test_it_can_be_cancelled(person: Person) -> None:
     person.panel.show_button.click()
     assert person.panel.cancel_button.isVisibleTo(person.panel)
     person.panel.cancel_button.click()
-    person.qtbot.waitUntil(lambda: not person.panel.running, timeout=60_000)
+    person.qtbot.waitUntil(lambda: not person.panel.running)
     person.qtbot.waitUntil(person.panel.show_button.isEnabled)
     assert person.shown() == {}
     assert person.panel.notice.text == ""

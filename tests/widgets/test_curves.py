@@ -71,6 +71,9 @@ def test_another_run_in_the_dock_replaces_what_is_shown(plot: Curves) -> None:
     np.testing.assert_array_equal(y, [0.3, 0.2, 0.1])
     plot.set_present(RunHistory())
     assert plot._last.text() == "No losses yet"
+    assert not plot._losses.getAxis("left").style["showValues"]
+    plot.set_others({"other": run("b", [0.4])})
+    assert plot._losses.getAxis("left").style["showValues"]
 
 
 def test_an_infinite_loss_is_a_gap(plot: Curves) -> None:

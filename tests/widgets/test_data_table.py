@@ -57,7 +57,6 @@ class Person:
 
     def settle(self) -> None:
         """Wait until nothing is opened or checked any more."""
-        self.qtbot.wait(80)
         self.qtbot.waitUntil(lambda: not self.rows.busy and not self.rows._timer.isActive())
 
     def names(self) -> list[str]:
@@ -189,6 +188,12 @@ def test_voxels_of_raw_and_labels_of_one_row_are_compared(person: Person, volume
     assert "8 x 8 x 10 nm and the ground truth of 8 x 8 x 8 nm" in person.form.refusal
     with pytest.raises(DataError, match="bring both to the same voxel size"):
         person.panel.rows()
+
+
+def test_raw_and_labels_that_lie_apart_are_told(person: Person) -> None:
+    person.viewer.layers["raw"].translate = (8000, 0, 0)
+    person.settle()
+    assert "do not overlap" in person.form.refusal
 
 
 def test_finer_ground_truth_is_for_networks_that_upsample(person: Person) -> None:

@@ -24,7 +24,7 @@ def test_the_demo_previews_trains_predicts_segments_and_scores(tmp_path):
     command += ["--iterations", str(ITERATIONS), "--screenshots", str(pictures)]
     environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, env=environment, capture_output=True, text=True, timeout=1000, check=False
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])

@@ -34,7 +34,7 @@ def dialog(qtbot: Any, run: RunFolder) -> Iterator[ExportDialog]:
 
 def export(dialog: ExportDialog, qtbot: Any) -> str:
     dialog.export_button.click()
-    qtbot.waitUntil(lambda: not dialog.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.busy)
     return dialog.notice.text
 
 
@@ -84,10 +84,10 @@ def test_it_can_be_cancelled(
     monkeypatch.setattr(export_dialog, "export", endless)
     dialog.setPath(tmp_path / "out.zip")
     dialog.export_button.click()
-    qtbot.waitUntil(lambda: dialog.bar.value() == 500, timeout=60_000)
+    qtbot.waitUntil(lambda: dialog.bar.value() == 500)
     assert not dialog.line.isEnabled()
     assert dialog.close_button.text() == "Cancel"
     dialog.close_button.click()
-    qtbot.waitUntil(lambda: bool(left) and not dialog.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(left) and not dialog.busy)
     assert dialog.line.isEnabled()
     assert dialog.close_button.text() == "Close"

@@ -113,6 +113,23 @@ def test_channels_are_named_where_there_are_several(table: ObjectsTable) -> None
     assert table.view.isColumnHidden(CHANNEL)
 
 
+@pytest.mark.parametrize("width", [300, 420])
+def test_no_column_is_out_of_sight_in_a_narrow_dock(
+    table: ObjectsTable, qtbot: Any, width: int
+) -> None:
+    rows = [row("matched", 2**40, voxels=10**9, channel="endoplasmic reticulum"), *ROWS]
+    table.show_objects(ObjectColumns.of(rows), channels=True)
+    table.resize(700, 300)
+    table.show()
+    table.resize(width, 300)
+    view = table.view
+    total = lambda: sum(view.columnWidth(one) for one in range(6))  # noqa: E731
+    qtbot.waitUntil(lambda: total() == view.viewport().width() <= width, timeout=60_000)
+    qtbot.waitUntil(lambda: view.horizontalScrollBar().maximum() == 0, timeout=60_000)
+    tip = table.model.data(table.model.index(6, CHANNEL), Qt.ItemDataRole.ToolTipRole)
+    assert tip in ("mito", "er", "endoplasmic reticulum"), "what is cut off can be read"
+
+
 def test_a_click_and_a_key_choose_an_object(table: ObjectsTable, qtbot: Any) -> None:
     chosen: list[ObjectRow] = []
     table.chosen.connect(chosen.append)

@@ -32,6 +32,8 @@ from napari_dacapo_tasks.widgets import large_prediction, model_panel
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.predict_controls import State
 from napari_dacapo_tasks.widgets.predict_dock import WIDTH, PredictDock
+from napari_dacapo_tasks.widgets.predict_tab import describe
+from napari_dacapo_tasks.widgets.predict_work import Planned
 from napari_dacapo_tasks.widgets.region_panel import BOX, SHAPES, VOXELS
 from napari_dacapo_tasks.widgets.session import Session
 
@@ -63,7 +65,7 @@ class Person:
         self.wait(lambda: bool(self.tab.device.value()))
 
     def wait(self, until: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(until, timeout=60_000)
+        self.qtbot.waitUntil(until)
 
     def choose(self, run: RunFolder) -> None:
         self.tab.model.setModel(run.path)
@@ -263,6 +265,12 @@ def test_what_fails_is_said_and_the_dock_is_ready_again(person: Person, gate: Ga
     gate.fails = None
     person.predict()
     assert person.said.startswith("Predicted raw.")
+    person.dock.score.retried.emit()
+    assert person.said.startswith("Predicted raw."), "that is no failure"
+    person.dock.score.failed.emit(gate_error := DeviceError("This does not work."))
+    assert person.said == str(gate_error)
+    person.dock.sweep.retried.emit()
+    assert person.said == ""
 
 
 @pytest.mark.parametrize("closing", ["dock", "window"])
@@ -566,6 +574,20 @@ def test_what_was_chosen_is_chosen_again(person: Person, qtbot: Any, run: RunFol
     assert again.predict.forms.config().edges == "mirror"
     with suppress(RuntimeError):
         again._end_all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "said"),
+    [
+        ((3, 3, 3), 108, "Gives 1 channel of 3 x 3 x 3 voxels (27), 0.11 kB."),
+        ((40, 40, 40), 256_000, "Gives 1 channel of 40 x 40 x 40 voxels (64,000), 0.26 MB."),
+        ((2000, 1000), 8_000_000, "Gives 1 channel of 2000 x 1000 voxels (2 million), 8 MB."),
+    ],
+)
+def test_what_will_come_out_is_said_for_people(
+    shape: tuple[int, ...], size: int, said: str
+) -> None:
+    assert describe(Planned(shape, 1, size, Roi((0,) * len(shape), shape))) == said
 
 
 def test_a_narrow_dock_shows_everything(person: Person) -> None:

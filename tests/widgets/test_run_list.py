@@ -35,7 +35,7 @@ class Person:
     def look(self) -> None:
         """Wait for what a look gives that begins now."""
         self.qtbot.waitUntil(lambda: not self.list._job.running)
-        with self.qtbot.waitSignal(self.list.looked, timeout=20_000):
+        with self.qtbot.waitSignal(self.list.looked):
             self.list.refresh()
 
     def row(self, name: str) -> list[str]:
@@ -59,7 +59,7 @@ class Person:
         action.trigger()
 
     def wait(self, until: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(until, timeout=20_000)
+        self.qtbot.waitUntil(until)
 
     @property
     def said(self) -> str:
@@ -220,7 +220,7 @@ def test_a_run_goes_on(person: Person, runs: dict[str, RunFolder]) -> None:
 
 
 def test_a_duplicate_is_opened_to_be_changed(person: Person, runs: dict[str, RunFolder]) -> None:
-    with person.qtbot.waitSignal(person.view.opens, timeout=20_000) as told:
+    with person.qtbot.waitSignal(person.view.opens) as told:
         person.do(DUPLICATE, "balls_1")
     made = RunFolder.open(told.args[0])
     assert made.path.name == "balls_3"

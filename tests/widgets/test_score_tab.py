@@ -28,6 +28,7 @@ from napari_dacapo_tasks.widgets.predicted_labels import PredictedLabels
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.score_tab import ScoreTab
 from napari_dacapo_tasks.widgets.session import Session
+from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser
 from napari_dacapo_tasks.widgets.view_place import looked_at
 
 AFFINITIES = AffinitiesTaskConfig(name="affs", neighborhood=[(1, 0, 0), (0, 1, 0), (0, 0, 1)])
@@ -43,7 +44,7 @@ class Desk:
         self.truth = viewer.add_labels(labels, name="truth", **place)
         self.session = PredictSession()
         self.errors: list[BaseException] = []
-        self.tab = ScoreTab(viewer, self.session)
+        self.tab = ScoreTab(viewer, self.session, TruthChooser(viewer, self.session))
         self.tab.failed.connect(self.errors.append)
         viewer.window.add_dock_widget(self.tab, area="right")
         self.shown = PredictedLabels(viewer, "predicted segmentation", self.session)
@@ -130,8 +131,11 @@ def test_without_anything_to_score_it_says_what_to_do(desk: Desk) -> None:
 
 
 def test_the_truth_itself_has_perfect_scores(desk: Desk, balls: NDArray[Any]) -> None:
+    retried: list[bool] = []
+    desk.tab.retried.connect(lambda: retried.append(True))
     desk.segment(balls[np.newaxis])
     desk.score()
+    assert retried == [True]
     assert desk.errors == []
     assert desk.scores["F1 of objects"] == ["1"]
     assert desk.scores["Variation of information"] == ["0 bits"]
@@ -217,7 +221,7 @@ def test_mistakes_are_shown_alone(desk: Desk, wrong: NDArray[Any]) -> None:
 
 
 def test_scores_of_what_is_not_there_any_more_are_grey(
-    desk: Desk, balls: NDArray[Any], wrong: NDArray[Any]
+    desk: Desk, balls: NDArray[Any], wrong: NDArray[Any], place: dict[str, Any]
 ) -> None:
     desk.segment(wrong)
     desk.score()
@@ -227,6 +231,12 @@ def test_scores_of_what_is_not_there_any_more_are_grey(
     desk.score()
     assert desk.tab.table.isEnabled()
     assert desk.tab.said.isHidden()
+    other = desk.viewer.add_labels(balls, name="other", **place)
+    desk.tab.truth.panel.labels_combo.set_layer(other)
+    assert not desk.tab.table.isEnabled()
+    assert desk.tab.said.text() == "The ground truth is another one by now: score again."
+    desk.score()
+    assert desk.tab.table.isEnabled()
     desk.segment(balls[np.newaxis])
     assert not desk.tab.table.isEnabled()
     assert "another one by now" in desk.tab.said.text()

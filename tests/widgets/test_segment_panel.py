@@ -281,9 +281,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_progress_is_shown_for_long_work_and_cancel_leaves_it(desk: Desk, slow: Slow) -> None:
     panel = desk.panel
     panel.box.click()
-    desk.until(lambda: slow.begun == 1)
     assert not panel.bar.isVisibleTo(panel)
     desk.until(lambda: panel.bar.isVisibleTo(panel))
+    assert slow.begun == 1
     assert (panel.bar.value(), panel.bar.text()) == (40, "Segmenting the target")
     desk.qtbot.mouseClick(panel.cancel_button, Qt.MouseButton.LeftButton)
     desk.settle()

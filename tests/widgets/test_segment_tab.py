@@ -1,7 +1,9 @@
 """The Segment tab, driven as a person would drive it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,11 @@ from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.prediction.prediction import Prediction
 from napari_dacapo_tasks.prediction.stored import prediction_attrs
 from napari_dacapo_tasks.runs.run_folder import RunFolder
+from napari_dacapo_tasks.segmentation import blocks
 from napari_dacapo_tasks.tasks import DistanceTaskConfig, OneHotTaskConfig, TaskConfig
 from napari_dacapo_tasks.tasks.affinities import AffinitiesTaskConfig
 from napari_dacapo_tasks.tasks.preview import Preview, preview
-from napari_dacapo_tasks.widgets import segment_tab
+from napari_dacapo_tasks.widgets import segment_tab, segment_work
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.predict_session import PredictSession, ShownPrediction
 from napari_dacapo_tasks.widgets.result_layers import Anchor, is_result
@@ -68,7 +71,7 @@ class Desk:
         self.settle()
 
     def settle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.tab.running, timeout=60_000)
+        self.qtbot.waitUntil(lambda: not self.tab.running)
         assert self.errors == []
 
     def named(self, beginning: str) -> list[Labels]:
@@ -148,7 +151,7 @@ def test_the_preview_is_a_box_that_follows_the_view(desk: Desk, balls: NDArray[A
     for corner in ((80, 160, 240), (80 + 31 * 8, 160 + 31 * 8, 240 + 31 * 8)):
         desk.viewer.dims.set_point(0, corner[0])
         desk.viewer.scene.camera.center = (0, *corner[1:])
-        desk.qtbot.waitUntil(lambda: not desk.tab.running, timeout=60_000)
+        desk.qtbot.waitUntil(lambda: not desk.tab.running)
         (layer,) = desk.previews
         begin = np.round((layer.translate - desk.raw.translate) / 8).astype(int)
         assert tuple(begin) == ((0, 0, 0) if corner[0] == 80 else (16, 16, 16))
@@ -282,7 +285,7 @@ def test_the_labels_are_saved_with_their_edits(
     assert tuple(stored.voxel_size) == (8, 8, 8)
     assert tuple(stored.roi.begin) == (80, 160, 240)
     desk.tab.controls.save_button.click()  # the folder is taken now
-    desk.qtbot.waitUntil(lambda: bool(desk.errors), timeout=60_000)
+    desk.qtbot.waitUntil(lambda: bool(desk.errors))
     assert str(path) in str(desk.errors.pop())
 
 
@@ -303,16 +306,81 @@ def test_a_segmentation_in_a_folder_is_shown_from_there(
     assert same_parts(stored[stored.roi][0], balls)
     desk.viewer.dims.set_point(0, 80 + 10 * 8)
     shown = lambda: np.asarray(layer.data[0][10])  # noqa: E731
-    desk.qtbot.waitUntil(lambda: bool(shown().any()), timeout=60_000)
-    desk.qtbot.waitUntil(lambda: same_parts(shown(), balls[10]), timeout=60_000)
+    desk.qtbot.waitUntil(lambda: bool(shown().any()))
+    desk.qtbot.waitUntil(lambda: same_parts(shown(), balls[10]))
     assert desk.session.segmentation is not None
 
     desk.type_into("threshold", "0.3")
     desk.tab.controls.segment_button.click()  # the folder is taken now
-    desk.qtbot.waitUntil(lambda: desk.tab.findChild(QMessageBox) is not None, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: desk.tab.findChild(QMessageBox) is not None)
     desk.answer("Overwrite")
     smaller = open_array(path)
     assert 0 < np.count_nonzero(smaller[smaller.roi]) < np.count_nonzero(balls)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Segment in four blocks, and write no more than the first one until it is set."""
+    go, written, write = Event(), [], GrowingImage.write
+
+    def waiting(self: GrowingImage, *block: Any) -> None:
+        written.append(block)
+        if len(written) > 1:
+            go.wait()
+        write(self, *block)
+
+    monkeypatch.setattr(GrowingImage, "write", waiting)
+    in_blocks = partial(blocks.segment_blockwise, block_shape=(8, 32, 32), workers=1)
+    monkeypatch.setattr(blocks, "segment_blockwise", in_blocks)
+    monkeypatch.setattr(segment_work, "LOOK_SECONDS", 0)
+    yield go
+    go.set()
+
+
+def test_a_segmentation_in_a_folder_is_shown_while_it_fills(
+    desk: Desk,
+    balls: NDArray[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    held: Event,
+) -> None:
+    path = tmp_path / "labels.ome.zarr"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    desk.predict(DISTANCE, balls)
+    desk.segment_all()
+    assert desk.session.segmentation is not None
+    controls = desk.tab.controls
+    controls.into_combo.setCurrentIndex(1)
+    controls.segment_button.click()
+    desk.qtbot.waitUntil(lambda: bool(desk.wholes) and desk.wholes[0].multiscale, timeout=60_000)
+    assert desk.previews == []
+    (layer,) = desk.wholes
+    expected = (balls != 0).astype(layer.data[0].dtype)
+    seen = lambda z: np.asarray(layer.data[0][z])  # noqa: E731
+    desk.qtbot.waitUntil(lambda: np.array_equal(seen(7), expected[7]), timeout=60_000)
+    assert not seen(8).any()
+    assert desk.session.segmentation is None, "the one before is gone"
+
+    controls.stop_button.click()
+    held.set()  # what is under way comes to its end
+    desk.settle()
+    assert controls.result_label.text().startswith("Stopped: the layers keep what there is.")
+    assert str(path) in controls.result_label.text()
+    assert not controls.save_button.isEnabled()
+    assert [one is layer for one in desk.wholes] == [True]
+    assert desk.session.segmentation is None
+    stored = open_array(path)
+    part = stored[stored.roi][0]
+    assert np.array_equal(part[:8], expected[:8])
+    assert not part[16:].any(), "the third block was not begun"
+
+    controls.segment_button.click()
+    desk.qtbot.waitUntil(lambda: desk.tab.findChild(QMessageBox) is not None, timeout=60_000)
+    desk.answer("Resume")
+    (layer,) = desk.wholes
+    for z in range(0, 32, 4):
+        desk.qtbot.waitUntil(lambda z=z: np.array_equal(seen(z), expected[z]), timeout=60_000)
+    assert desk.session.segmentation is not None
 
 
 def test_a_prediction_on_disk_is_opened(
@@ -338,7 +406,7 @@ def test_a_prediction_on_disk_is_opened(
         pass
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(image.path))
     desk.tab.controls.open_button.click()
-    desk.qtbot.waitUntil(lambda: desk.session.prediction is not shown, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: desk.session.prediction is not shown)
     desk.settle()
     desk.choose(WATERSHED)
     desk.segment_all()
@@ -361,7 +429,7 @@ def test_a_prediction_that_does_not_say_its_task_is_opened_with_its_run(
     answers = [str(path), str(run.path)]
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: answers.pop(0))
     desk.tab.controls.open_button.click()
-    desk.qtbot.waitUntil(lambda: desk.session.prediction is not None, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: desk.session.prediction is not None)
     shown = desk.session.prediction
     assert shown is not None
     assert shown.prediction.task == run.task
@@ -429,7 +497,7 @@ def test_a_prediction_that_does_not_fit_its_task_is_told(desk: Desk, balls: NDAr
     config = AffinitiesTaskConfig(name="affs", neighborhood=[(1, 0, 0), (0, 1, 0)])
     prediction = Prediction(wrong, config, "a run")
     desk.session.set_prediction(ShownPrediction(prediction, Anchor.at_layer(desk.raw)))
-    desk.qtbot.waitUntil(lambda: bool(desk.errors), timeout=60_000)
+    desk.qtbot.waitUntil(lambda: bool(desk.errors))
     assert "channels" in str(desk.errors.pop())
     desk.settle()
     assert desk.tab.controls.segment_button.isEnabled()
@@ -464,7 +532,7 @@ def test_stop_ends_the_work_and_leaves_the_tab_ready(
     controls = desk.tab.controls
     monkeypatch.setattr(segment_tab, "segmented", endless)
     controls.segment_button.click()
-    desk.qtbot.waitUntil(lambda: controls.bar.value() == 50, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: controls.bar.value() == 50)
     assert not controls.segment_button.isEnabled()
     controls.stop_button.click()
     desk.settle()

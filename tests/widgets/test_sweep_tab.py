@@ -31,6 +31,7 @@ from napari_dacapo_tasks.widgets.predict_session import (
 )
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.sweep_tab import FIRST_PREDICT, NO_METHODS, SweepTab
+from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser
 
 LENGTHS = {"scale_factor": 16, "clip_distance": 80, "tol_distance": 8}
 BALLS = DistanceTaskConfig(name="balls", channels=["balls"], **LENGTHS)
@@ -47,7 +48,8 @@ class Desk:
         self.viewer = ViewerModel()
         self.layer = self.viewer.add_labels(labels, name="balls", **place)
         self.session = PredictSession()
-        self.tab = SweepTab(self.viewer, self.session)
+        truth = TruthChooser(self.viewer, self.session)
+        self.tab = SweepTab(self.viewer, self.session, truth)
         qtbot.addWidget(self.tab)
         self.failures: list[BaseException] = []
         self.used: list[tuple[int, Any]] = []

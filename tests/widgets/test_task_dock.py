@@ -37,7 +37,7 @@ class Desk:
         viewer.window.add_dock_widget(self.dock, area="right")
 
     def until(self, condition):
-        self.qtbot.waitUntil(condition, timeout=30_000)
+        self.qtbot.waitUntil(condition)
 
     def settled(self):
         live, measuring = self.dock.live, self.dock._measuring
@@ -221,7 +221,7 @@ def test_it_works_behind_the_proxy_that_plugins_get(viewer, qtbot, balls, place)
     viewer.add_labels(balls, name="balls", **place)
     dock = TaskDock(PublicOnlyProxy(viewer))
     qtbot.addWidget(dock)
-    qtbot.waitUntil(lambda: TARGET in viewer.layers, timeout=30_000)
+    qtbot.waitUntil(lambda: TARGET in viewer.layers)
     assert Session.of(viewer).labels_layer is viewer.layers["balls"]
 
 
@@ -896,7 +896,7 @@ def test_opening_the_dock_and_previewing_imports_no_torch():
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.stdout.strip().endswith("fine"), done.stderr

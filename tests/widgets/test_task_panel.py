@@ -423,7 +423,7 @@ def dock(make_napari_viewer, qtbot, balls, place):
     dock = TaskDock(viewer)
     viewer.window.add_dock_widget(dock, area="right")
     dock.preview.live_box.setChecked(False)
-    qtbot.waitUntil(lambda: not dock._measuring.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not dock._measuring.running)
     return dock
 
 
@@ -441,7 +441,7 @@ def test_the_table_of_channels_gives_way_and_comes_back_as_it_was(dock, qtbot):
     dock.ground_truth.channels.zero_box.click()
     assert session.labels_config.zero_is_unlabelled
     hand.choose(OneHotTaskConfig)
-    qtbot.waitUntil(lambda: not dock._measuring.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not dock._measuring.running)
     assert session.task.classes == ["background", "class 1", "class 2", "class 3"]
     hand.choose(DistanceTaskConfig)
     assert session.labels_config == chosen.model_copy(update={"zero_is_unlabelled": True})

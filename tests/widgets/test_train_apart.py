@@ -122,7 +122,7 @@ def test_one_that_is_killed_is_told_and_the_dock_is_ready(
     person.wait(lambda: person.dock.state is State.IDLE)
     assert person.dock.notice.is_error
     assert "a sign of life" in person.dock.notice.text
-    assert person.dock.trainer.isEnabled()
+    assert person.dock.trainer.device.isEnabled()
     person.wait(lambda: person.dock.controls.start_button.isEnabled())
 
 

@@ -60,11 +60,16 @@ class Trainer:
         self.settle()
 
     def wait(self, until: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(until, timeout=60_000)
+        self.qtbot.waitUntil(until)
 
     def settle(self) -> None:
         """Wait until the folder has been looked into."""
         self.wait(lambda: not self.dock.folder.busy)
+
+    def open(self, path: Path) -> None:
+        """Choose the folder of a run."""
+        self.dock.folder.setPath(path)
+        self.settle()
 
     def enter(self, form: Any, **values: Any) -> None:
         """Type values into a form."""
@@ -160,7 +165,7 @@ def test_a_run_from_start_to_end(person: Any, small_task: Any) -> None:
     person.choose_small(iterations=6)
     person.press("start")
     assert dock.state is State.PREPARING
-    assert not dock.trainer.isEnabled()
+    assert not dock.trainer.device.isEnabled()
     person.wait_for_end()
 
     assert person.said == f"Finished; everything lies in {person.path}."
@@ -173,7 +178,7 @@ def test_a_run_from_start_to_end(person: Any, small_task: Any) -> None:
     assert config.task == small_task
     assert config.architecture == person.net.model_copy(update={"name": config.architecture.name})
     assert config.trainer.device == "cpu"
-    assert dock.trainer.isEnabled()
+    assert dock.trainer.device.isEnabled()
 
 
 def test_a_snapshot_lies_where_its_crop_lies(person: Any) -> None:
@@ -247,7 +252,7 @@ def test_pause_resume_stop_and_go_on(person: Any) -> None:
     assert recorded(person.path)[-1] == done
     assert dock.controls.start_button.text() == "Continue"
     assert f"{done} of {MANY} iterations" in dock.controls.bar.text()
-    assert not dock.architecture.form.isEnabled()
+    assert not dock.architecture.form.editor("num_fmaps").isEnabled()
 
     person.enter(dock.trainer.form, iterations=done + 3)
     person.press("start")
@@ -424,7 +429,7 @@ def test_what_fails_is_told_and_the_dock_is_ready_again(
     person.wait_for_end()
     assert person.said.startswith(said)
     assert "\n" not in person.said
-    assert person.dock.trainer.isEnabled()
+    assert person.dock.trainer.device.isEnabled()
 
     monkeypatch.setattr(loop, "train", real)
     person.press("start")
@@ -466,7 +471,7 @@ def test_the_viewer_may_come_behind_a_proxy(qtbot: Any, train_viewer: Any) -> No
     qtbot.addWidget(dock)
     assert dock.data.raw_layer() == train_viewer.layers["raw"]
     assert "balls" in dock.data.text
-    qtbot.waitUntil(lambda: bool(dock.trainer.device.value()), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(dock.trainer.device.value()))
 
 
 def test_the_button_opens_the_task_dock(person: Any) -> None:
@@ -603,7 +608,7 @@ def test_the_memory_is_free_after_stop(person: Any, models: list[weakref.ref[Any
     assert alive(models)
     person.press("stop")
     person.wait_for_end()
-    assert alive(models) == []
+    person.wait(lambda: alive(models) == [])  # the thread may still be leaving
 
 
 def test_the_memory_is_free_after_a_failure_that_is_still_shown(
@@ -621,7 +626,7 @@ def test_the_memory_is_free_after_a_failure_that_is_still_shown(
     person.wait_for_end()
     assert "CUDA error: something" in person.said
     assert models
-    assert alive(models) == []
+    person.wait(lambda: alive(models) == [])  # the thread may still be leaving
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -638,7 +643,12 @@ def test_the_memory_of_the_device_is_free_after_stop(person: Any) -> None:
     assert torch.cuda.memory_allocated() == before
 
 
-def test_a_run_folder_that_is_deleted_while_it_trains_is_one_sentence(person: Any) -> None:
+def test_a_run_folder_that_is_deleted_while_it_trains_is_one_sentence(
+    person: Any, make_run: Callable[..., RunFolder]
+) -> None:
+    person.open(make_run().path)
+    person.dock.folder.new_button.click()
+    person.settle()
     person.choose_small(iterations=MANY, checkpoint_interval=MANY, snapshot_interval=MANY)
     person.press("start")
     person.wait_for_step(2)
@@ -649,6 +659,64 @@ def test_a_run_folder_that_is_deleted_while_it_trains_is_one_sentence(person: An
     assert person.dock.controls.start_button.text() == "Start"
     assert person.dock.controls.start_button.isEnabled()
     assert not person.path.exists()
+    # As entered for this run, not as before the one that was opened earlier.
+    assert person.dock.trainer.value().iterations == MANY
+
+
+def test_a_run_that_is_deleted_in_the_list_leaves_the_dock(
+    person: Any, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run("balls_7")
+    person.open(run.path)
+    assert person.dock.data.text.endswith("the folder has its own ground truth")
+    person.dock.view.actions._delete([run.path])
+    person.wait(lambda: person.dock.folder.found is None and not person.dock.folder.busy)
+    assert person.said == "Deleted balls_7."
+    assert person.dock.data.text.endswith("ground truth 'labels'")
+    assert person.dock.controls.text == ""
+
+
+def test_a_run_without_steps_is_started_and_not_continued(
+    person: Any, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run()
+    person.open(run.path)
+    assert person.dock.controls.start_button.text() == "Start"
+    run.save_checkpoint({"iteration": 3}, 3)
+    person.open(run.path)
+    assert person.dock.controls.start_button.text() == "Continue"
+
+
+def test_what_was_refused_is_said_until_something_is_changed(person: Any) -> None:
+    person.choose_small(learning_rate=0.0)
+    person.press("start")
+    assert "greater than 0" in person.said
+    person.enter(person.dock.trainer.form, learning_rate=0.1)
+    assert person.said == ""
+    no_folder(person)
+    person.press("start")
+    assert "There is no run folder" in person.said
+    person.dock.folder.new_button.click()
+    assert person.said == ""
+
+
+def test_the_forms_have_the_room_until_there_is_a_run_to_watch(
+    person: Any, make_run: Callable[..., RunFolder]
+) -> None:
+    dock = person.dock
+    dock.setFixedHeight(700)
+    person.viewer.window._qt_window.show()
+    person.wait(lambda: dock.height() == 700)
+    assert dock.forms.height() > dock.view.height()
+    run = make_run()
+    person.open(run.path)
+    assert dock.forms.height() < dock.view.height()
+    room = dock._room
+    room.moveSplitter(300, 1)
+    room.splitterMoved.emit(300, 1)
+    dock.folder.new_button.click()
+    person.settle()
+    assert abs(dock.forms.height() - 300) <= room.handleWidth()
 
 
 def test_long_names_do_not_make_the_dock_wider(person: Any, tmp_path: Path) -> None:

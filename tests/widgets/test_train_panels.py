@@ -265,6 +265,9 @@ def test_a_run_in_the_folder_is_found(
     settle(qtbot, folder)
     assert folder.found is None
     assert "holds no run" in folder._said.text()
+    folder.setPath(run.path / "run.yaml")
+    settle(qtbot, folder)
+    assert "Is a file" in folder._said.text()
 
 
 def test_a_run_that_cannot_be_read_is_told(
@@ -325,7 +328,7 @@ def test_steps_are_shown_a_few_times_a_second(qtbot: Any) -> None:
     qtbot.addWidget(controls)
     controls.showRun(100, 400, "on CPU")
     controls.setState(State.TRAINING)
-    assert controls.text == "on CPU, the first step…"
+    assert controls.text == "Waiting for the next step, on CPU…"
     texts = []
     controls.bar.valueChanged.connect(texts.append)
     for iteration in range(101, 201):

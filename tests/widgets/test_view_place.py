@@ -45,6 +45,16 @@ def test_layers_of_other_units_are_met_as_well(viewer: Any, place: dict[str, Any
     np.testing.assert_allclose(looked_at(viewer, geometry_of(layer)), (3, 7, 31), atol=1e-4)
 
 
+def test_without_layers_nothing_is_looked_at(viewer: Any, place: dict[str, Any]) -> None:
+    layer = viewer.add_image(VALUES, **place)
+    array, there = array_of(layer), geometry_of(layer)
+    viewer.layers.clear()
+    look_at(viewer, there, (3, 7, 31))
+    seen = looked_at(viewer, there)
+    assert np.isnan(seen).all()
+    assert tuple(box_at(array, seen, 10).shape / array.voxel_size) == (10, 10, 10)
+
+
 @pytest.mark.parametrize("ndisplay", [2, 3])
 def test_the_box_lies_around_the_view_and_inside_of_the_layer(
     viewer: Any, place: dict[str, Any], ndisplay: int

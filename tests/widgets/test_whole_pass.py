@@ -38,7 +38,7 @@ def test_the_whole_pass(viewer, qtbot, balls):
     table = task.ground_truth.channels.table
     table.item(0, NAME).setText("balls")
     table.item(0, LABELS).setText("1, 3")
-    qtbot.waitUntil(lambda: layer(viewer, "target: balls") is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: layer(viewer, "target: balls") is not None)
     target, truth = layer(viewer, "target: balls"), viewer.layers["truth"]
     inside = np.isin(balls, (1, 3))
     np.testing.assert_array_equal(target.data > 0, inside)
@@ -47,13 +47,13 @@ def test_the_whole_pass(viewer, qtbot, balls):
 
     soft = np.asarray(target.data).copy()
     enter(task.task.form, "scale_factor", 8.0)
-    qtbot.waitUntil(lambda: not np.array_equal(target.data, soft), timeout=60_000)
+    qtbot.waitUntil(lambda: not np.array_equal(target.data, soft))
     np.testing.assert_array_equal(target.data > 0, inside)
     assert np.abs(target.data).mean() > np.abs(soft).mean(), "a smaller scale is a harder edge"
 
     _, train = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
     assert "balls" in train.data.text
-    qtbot.waitUntil(lambda: bool(train.trainer.device.value()), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(train.trainer.device.value()))
     assert train.data.raw_layer() is viewer.layers["em"]
     form = train.architecture.form
     enter(form, "downsample_factors", [(2, 2, 2)])
@@ -65,11 +65,11 @@ def test_the_whole_pass(viewer, qtbot, balls):
         enter(form, name, 4)
     enter(train.trainer.form, "iterations", 80)
     enter(train.trainer.form, "learning_rate", 1e-2)
-    qtbot.waitUntil(train.controls.start_button.isEnabled, timeout=60_000)
+    qtbot.waitUntil(train.controls.start_button.isEnabled)
     train.controls.start_button.click()
-    qtbot.waitUntil(lambda: train.state is State.IDLE, timeout=120_000)
+    qtbot.waitUntil(lambda: train.state is State.IDLE)
     assert "Finished" in train.notice.text
-    qtbot.waitUntil(lambda: not train.folder.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not train.folder.busy)
 
     prediction = layer(viewer, "prediction", "(snapshot)")
     beside = layer(viewer, "target", "(snapshot)")
@@ -89,6 +89,6 @@ def test_the_whole_pass(viewer, qtbot, balls):
     enter(train.trainer.form, "iterations", 83)
     assert train.controls.start_button.text() == "Continue"
     train.controls.start_button.click()
-    qtbot.waitUntil(lambda: len(run.statistics()) == 83, timeout=120_000)
-    qtbot.waitUntil(lambda: train.state is State.IDLE, timeout=60_000)
+    qtbot.waitUntil(lambda: len(run.statistics()) == 83)
+    qtbot.waitUntil(lambda: train.state is State.IDLE)
     assert [one.iteration for one in run.statistics()] == list(range(1, 84))

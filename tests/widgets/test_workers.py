@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 from qtpy.QtCore import QObject, QThreadPool
 
-from napari_dacapo_tasks.widgets.workers import Job
+from napari_dacapo_tasks.widgets.workers import MOST_UNHEARD, Job
 
 
 @pytest.fixture
@@ -100,6 +101,18 @@ def test_a_function_that_fails_before_its_first_step_is_told(qtbot: Any, job: Jo
     with qtbot.waitSignal(job.failed) as told:
         job.start(broken)
     assert str(told.args[0]) == "no generator"
+
+
+def test_what_nobody_hears_does_not_pile_up(qtbot: Any, job: Job) -> None:
+    steps = Steps()
+    job.start(steps)
+    while steps.done < MOST_UNHEARD:  # no events are handled meanwhile
+        time.sleep(0.001)
+    time.sleep(0.05)
+    assert steps.done == MOST_UNHEARD
+    qtbot.waitUntil(lambda: steps.done > 3 * MOST_UNHEARD)
+    with qtbot.waitSignal(job.stopped):
+        job.stop()
 
 
 def test_stop_closes_the_generator_in_the_workers_thread(qtbot: Any, job: Job) -> None:

@@ -13,7 +13,7 @@ from napari_dacapo_tasks.errors import UserError
 from napari_dacapo_tasks.runs.fit import propose_architecture, propose_for_raw
 from napari_dacapo_tasks.widgets.form import ConfigForm
 from napari_dacapo_tasks.widgets.refusals import first_refusal
-from napari_dacapo_tasks.widgets.section import Section
+from napari_dacapo_tasks.widgets.section import Section, set_editable
 
 HIDDEN = ("name", "fmaps_in", "eval_shape_increase")
 """Fields without a place in the form: a name for files, what the data decides, and prediction."""
@@ -122,7 +122,8 @@ class ArchitecturePanel(QWidget):
 
     def setEditable(self, editable: bool) -> None:
         """Allow or forbid to change anything; looking is always possible."""
-        for widget in (self.form, self.propose_button, self._fits):
+        set_editable(self.form, editable)
+        for widget in (self.propose_button, self._fits):
             widget.setEnabled(editable)
 
     def propose(self) -> None:

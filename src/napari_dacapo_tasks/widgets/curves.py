@@ -194,7 +194,9 @@ class Curves(QWidget):
         runs = self._runs().values()
         names = list(dict.fromkeys(name for run in runs for name in run.scores.names()))
         self._scores.setVisible(bool(names))
-        self._losses.show_iterations(not names)
+        empty = not any(len(run.losses) for run in runs)
+        self._losses.show_iterations(not names and not empty)
+        self._losses.getAxis("left").setStyle(showValues=not empty)
         self._score_line.setVisible(bool(names))
         if not names:
             return None

@@ -83,6 +83,7 @@ class DataTablePanel(QWidget):
         self.copy_button = QPushButton("Duplicate")
         self.copy_button.setToolTip("Another row like the one selected")
         self.remove_button = QPushButton("Remove")
+        self.remove_button.setToolTip("Take the selected row out of the table; its data stay")
         self.undo_button = QPushButton("Undo")
         self.undo_button.setToolTip("Bring back the row that was removed last")
         self.files = RowFiles(self)

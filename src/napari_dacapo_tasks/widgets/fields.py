@@ -277,6 +277,9 @@ class OptionalEditor(FieldEditor):
         self._box = QCheckBox()
         super().__init__(self._box, inner)
         self._inner = inner
+        layout = self.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretchFactor(inner, 1)  # the box would take half of the room
         inner.setEnabled(False)
         self._box.toggled.connect(inner.setEnabled)
         self._box.toggled.connect(lambda _: self.changed.emit())

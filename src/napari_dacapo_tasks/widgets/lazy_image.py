@@ -16,8 +16,10 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from funlib.geometry import Roi
 from numpy.typing import NDArray
 
+from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.arrays.array import Sliceable
 
 OVERVIEW_VOXELS = 2**25
@@ -247,6 +249,15 @@ class _Coarser:
 
     def __getitem__(self, index: Any, /) -> Any:
         raise AssertionError("there is nothing to read")
+
+
+def bounds_of(array: Array, roi: Roi) -> Bounds:
+    """Give the voxels of an array that are in a region."""
+    begin = (roi.begin - array.roi.begin) / array.voxel_size
+    end = (roi.end - array.roi.begin) / array.voxel_size
+    return tuple(
+        (max(0, int(b)), min(int(e), n)) for b, e, n in zip(begin, end, array.shape, strict=True)
+    )
 
 
 def _overview_shape(shape: Sequence[int], lead: int) -> tuple[int, ...]:

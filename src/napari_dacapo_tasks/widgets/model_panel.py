@@ -31,7 +31,7 @@ from napari_dacapo_tasks.widgets.settings import SettingsFile
 from napari_dacapo_tasks.widgets.workers import Job
 
 NONE = "Train a network in the Train dock, or choose a run or an exported network."
-FILTER = "Exported networks (*.zip *.bioimage.io.zip);;All files (*)"
+FILTER = "Exported networks (*.zip *.pt2 *.pt *.pth *.ts);;All files (*)"
 MOST_CHECKPOINTS = 20
 """Of a run's checkpoints, the latest are offered by their iteration."""
 
@@ -70,7 +70,9 @@ class ModelPanel(QWidget):
         self.folder_button = QPushButton("Run…")
         self.folder_button.setToolTip("Choose the folder of a run, or one exported for DaCapo")
         self.file_button = QPushButton("File…")
-        self.file_button.setToolTip("Choose an exported network: a bioimage.io package")
+        self.file_button.setToolTip(
+            "Choose an exported network: a bioimage.io package or a program of PyTorch"
+        )
         self.checkpoint_combo = QComboBox()
         self.checkpoint_combo.setToolTip("Which of the run's checkpoints predicts")
         self.take_button = QPushButton("Take elsewhere…")

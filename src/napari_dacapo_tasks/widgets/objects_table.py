@@ -50,6 +50,9 @@ MOST_ROWS_MEASURED = 50
 
 ROWS_SHOWN = 8
 LEAST_COLUMN = 36
+ELIDED = (CHANNEL, ID, VOXELS)
+"""Columns that end in an ellipsis where there is little room, the first of them first."""
+
 DIGITS = 2
 
 
@@ -161,7 +164,9 @@ class ObjectsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             if column == KIND:
                 return KINDS[row.kind]
-            return ", ".join(map(str, row.partners)) if column == WITH else None
+            if column == WITH:
+                return ", ".join(map(str, row.partners))
+            return _written(row, column) if column in ELIDED else None
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -184,6 +189,16 @@ class ObjectsModel(QAbstractTableModel):
         self.endResetModel()
 
 
+class _View(QTableView):
+    """A table that says when it has more or less room."""
+
+    resized = Signal()
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
+
+
 class ObjectsTable(QWidget):
     """A choice of kinds over a table of objects.
 
@@ -201,7 +216,7 @@ class ObjectsTable(QWidget):
         self.filter_combo = QComboBox()
         self.filter_combo.setToolTip("Which objects are listed")
         self.model = ObjectsModel(self)
-        self.view = QTableView()
+        self.view = _View()
         self.view.setModel(self.model)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -233,6 +248,7 @@ class ObjectsTable(QWidget):
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
         self.view.clicked.connect(self._on_row)
         self.view.activated.connect(self._on_row)
+        self.view.resized.connect(self._fit)
 
     @property
     def columns(self) -> ObjectColumns:
@@ -272,10 +288,20 @@ class ObjectsTable(QWidget):
         combo.blockSignals(blocked)
 
     def _fit(self) -> None:
-        self.view.setColumnWidth(WITH, LEAST_COLUMN)  # and what else there is room for
-        for column in range(len(TITLES)):
-            if column != WITH:
-                self.view.resizeColumnToContents(column)
+        """Let every column have what it needs, as far as there is room."""
+        view, header = self.view, self.view.horizontalHeader()
+        widths = {
+            column: max(view.sizeHintForColumn(column), header.sectionSizeHint(column))
+            for column in range(len(TITLES))
+            if not view.isColumnHidden(column)
+        }
+        widths[WITH] = LEAST_COLUMN  # and what else there is room for
+        for column in ELIDED:
+            missing = sum(widths.values()) - view.viewport().width()
+            if column in widths and missing > 0:
+                widths[column] = max(LEAST_COLUMN, widths[column] - missing)
+        for column, width in widths.items():
+            view.setColumnWidth(column, width)
 
     def _on_filter(self, _index: int) -> None:
         self.model.setFilter(self.filter_combo.currentData())

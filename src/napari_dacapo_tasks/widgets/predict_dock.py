@@ -15,6 +15,7 @@ from napari_dacapo_tasks.widgets.score_tab import ScoreTab
 from napari_dacapo_tasks.widgets.segment_tab import SegmentTab
 from napari_dacapo_tasks.widgets.settings import SettingsFile
 from napari_dacapo_tasks.widgets.sweep_tab import SweepTab
+from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser
 
 WIDTH = 360
 
@@ -31,8 +32,9 @@ class PredictDock(QWidget):
         self.notice = Notice()
         self.predict = PredictTab(self._viewer, self.session, self.settings)
         self.segment = SegmentTab(self._viewer, self.session)
-        self.score = ScoreTab(self._viewer, self.session)
-        self.sweep = SweepTab(self._viewer, self.session)
+        truth = TruthChooser(self._viewer, self.session)
+        self.score = ScoreTab(self._viewer, self.session, truth)
+        self.sweep = SweepTab(self._viewer, self.session, truth)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self._end_on_close = EndOnClose(self, self._end_all)
@@ -76,7 +78,12 @@ class PredictDock(QWidget):
     def _connect(self) -> None:
         for tab in (self.predict, self.segment, self.score, self.sweep):
             tab.failed.connect(self.notice.show_error)
+            tab.retried.connect(self._on_retried)
         self.predict.said.connect(self._on_said)
+
+    def _on_retried(self) -> None:
+        if self.notice.is_error:
+            self.notice.clear()
 
     def _on_said(self, text: str) -> None:
         if text:

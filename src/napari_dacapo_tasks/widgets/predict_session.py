@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import napari
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_dacapo_tasks.arrays import Array
 from napari_dacapo_tasks.prediction.prediction import Prediction
@@ -88,3 +90,24 @@ class PredictSession(QObject):
         """Hand on a segmentation."""
         self._segmentation = segmentation
         self.segmentationChanged.emit()
+
+
+class SessionTab(QWidget):
+    """A tab that works on what the session holds.
+
+    Signals
+    -------
+    failed(object)
+        An exception to show.
+    retried()
+        Work begins anew: what failed before is over.
+    """
+
+    failed = Signal(object)
+    retried = Signal()
+
+    def __init__(
+        self, viewer: napari.Viewer, session: PredictSession, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._session = viewer, session

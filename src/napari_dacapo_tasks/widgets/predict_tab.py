@@ -23,7 +23,11 @@ from napari_dacapo_tasks.widgets.image_panel import ImageSource
 from napari_dacapo_tasks.widgets.large_prediction import TakenQuestion
 from napari_dacapo_tasks.widgets.predict_controls import SHARES, PredictControls, State
 from napari_dacapo_tasks.widgets.predict_forms import PredictForms
-from napari_dacapo_tasks.widgets.predict_session import PredictSession, ShownPrediction
+from napari_dacapo_tasks.widgets.predict_session import (
+    PredictSession,
+    SessionTab,
+    ShownPrediction,
+)
 from napari_dacapo_tasks.widgets.predict_work import (
     Opener,
     Planned,
@@ -40,21 +44,21 @@ from napari_dacapo_tasks.widgets.workers import Job
 PLAN_MILLISECONDS = 200
 """So long after the last change the output is planned."""
 
+MANY_VOXELS = 1e5
+"""From here on their number is easier to read in millions."""
+
 PLANNING = "Looking what will come out…"
 
 
-class PredictTab(QWidget):
+class PredictTab(SessionTab):
     """Predicts an image with a trained network; the layers fill while it does.
 
     Signals
     -------
-    failed(object)
-        An exception to show.
     said(str)
         Something to know, empty where all that was said is over.
     """
 
-    failed = Signal(object)
     said = Signal(str)
 
     def __init__(
@@ -64,8 +68,7 @@ class PredictTab(QWidget):
         settings: SettingsFile,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._session, self._settings = session, settings
+        super().__init__(viewer, session, parent)
         self._opener = Opener()
         self._state = State.IDLE
         self._image: ImageSource | None = None
@@ -325,8 +328,8 @@ def describe(planned: Planned) -> str:
     """Say what will come out."""
     shape = " x ".join(map(str, planned.shape))
     channels = f"{planned.channels} channel{'s' * (planned.channels != 1)}"
-    million = prod(planned.shape) / 1e6
-    size = (
-        f"{planned.bytes / 1e9:.2g} GB" if planned.bytes >= 1e8 else f"{planned.bytes / 1e6:.2g} MB"
-    )
-    return f"Gives {channels} of {shape} voxels ({million:.3g} million), {size}."
+    number = prod(planned.shape)
+    voxels = f"{number / 1e6:.3g} million" if number >= MANY_VOXELS else f"{number:,}"
+    sizes = ((1e8, 1e9, "GB"), (1e5, 1e6, "MB"), (0, 1e3, "kB"))
+    unit, name = next((unit, name) for least, unit, name in sizes if planned.bytes >= least)
+    return f"Gives {channels} of {shape} voxels ({voxels}), {planned.bytes / unit:.2g} {name}."

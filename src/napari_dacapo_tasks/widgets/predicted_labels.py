@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import napari
 from napari.layers import Layer
 from qtpy.QtCore import QObject
 
-from napari_dacapo_tasks.arrays.array import Sliceable
 from napari_dacapo_tasks.segmentation.segment import Segmentation
 from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.post_processors.post_processor import Labelling
@@ -21,8 +20,10 @@ from napari_dacapo_tasks.widgets.colormaps import (
     class_look,
 )
 from napari_dacapo_tasks.widgets.labels_watch import EDITS
-from napari_dacapo_tasks.widgets.lazy_labels import LazyLabels
+from napari_dacapo_tasks.widgets.lazy_image import LazyImage
+from napari_dacapo_tasks.widgets.lazy_levels import LazyData
 from napari_dacapo_tasks.widgets.lifetime import connect_while_alive
+from napari_dacapo_tasks.widgets.live_layers import LiveLayers
 from napari_dacapo_tasks.widgets.predict_session import ShownPrediction
 from napari_dacapo_tasks.widgets.result_layers import ResultLayers
 
@@ -58,7 +59,7 @@ class PredictedLabels(QObject):
         self._on_edit = on_edit
         self._watched: dict[str, Layer] = {}
         self._showing = False
-        self._lazy: LazyLabels | None = None
+        self._live = LiveLayers(viewer, self.layers, self)
         self._edited: set[str] = set()
         self._hidden: list[Layer] = []
 
@@ -67,7 +68,9 @@ class PredictedLabels(QObject):
         shown: ShownPrediction,
         segmentation: Segmentation,
         of: str,
-        levels: Sequence[Sliceable] = (),
+        image: LazyImage | None = None,
+        *,
+        grows: bool = False,
     ) -> None:
         """Put a segmentation into the layers; what was edited in them is gone.
 
@@ -79,8 +82,10 @@ class PredictedLabels(QObject):
             Labels that are not in memory are read where they are looked at, and cannot be edited.
         of
             Goes into the names of the layers, beside the channel where there are several.
-        levels
-            Of labels on disk, channels first and the finest first.
+        image
+            What labels on disk are shown through, channels first.
+        grows
+            Whether more of it will be written.
         """
         labels_array = segmentation.array
         config = segmentation.task
@@ -92,22 +97,23 @@ class PredictedLabels(QObject):
         seen = next((k for k, one in self._layers.present().items() if one.visible), keys[0])
         self._layers.keep_only(keys)
         self._hidden = []
-        if self._lazy is not None:
-            self._lazy.end()
-        self._lazy = LazyLabels(levels, self.layers, self) if levels else None
-        below = None
+        if image is None:
+            self._live.forget()
+        lazy, below = None if image is None else LazyData(image), None
         for index, (key, name) in enumerate(zip(keys, channels, strict=True)):
             full = f"{title}: {name}" if len(channels) > 1 else title
             look = {"opacity": OPACITY, **looks[index], "visible": key == seen}
-            if self._lazy is not None:
+            if lazy is not None:
                 look["multiscale"] = True
             self._forget_edits(key)
-            labels = labels_array.data[index] if self._lazy is None else self._lazy.channel(index)
+            labels = labels_array.data[index] if lazy is None else lazy.channel(index)
             self._showing = True
             layer = self._layers.show(key, full, labels, place, look, kind="labels", above=below)
             self._showing = False
             self._watch(key, layer)
             below = key
+        if image is not None:
+            self._live.begin(image, grows=grows)
         self._edited.clear()
         if not any(layer.visible for layer in self.layers()):
             self.layers()[0].visible = True  # who asks for labels wants to see them
@@ -148,9 +154,8 @@ class PredictedLabels(QObject):
         self._hidden = []
 
     def end(self) -> None:
-        """Read nothing any more of what is on disk."""
-        if self._lazy is not None:
-            self._lazy.end()
+        """Read nothing any more of what is on disk, and wait until that is so."""
+        self._live.end()
 
     def clear(self) -> None:
         """Remove the layers."""

@@ -78,7 +78,9 @@ class BlockEdit(QWidget):
         # The dock is narrow, and the arrow keys step, too.
         self.percent.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.percent.setMaximumWidth(PERCENT_WIDTH)
+        self.percent.setToolTip("How much of the axis validates, at its end")
         self.axis = QComboBox()
+        self.axis.setToolTip("The axis at whose end is validated")
         self.axis.setMaximumWidth(AXIS_WIDTH)
         self.line = QLineEdit()
         self.line.setToolTip(

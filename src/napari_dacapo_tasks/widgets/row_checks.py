@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from napari_dacapo_tasks.arrays import Array, GroundTruth, LabelsConfig
+from napari_dacapo_tasks.arrays.array import common_roi
 from napari_dacapo_tasks.errors import DataError, UserError
 from napari_dacapo_tasks.runs.blocks import block_region, boxes_beside
 from napari_dacapo_tasks.runs.data_config import Use, parsed_block
@@ -121,6 +122,9 @@ def problem_alone(row: TableRow, config: LabelsConfig) -> str:
         raw, labels, mask = row.arrays()
         truth = GroundTruth(labels, config, mask)
         _check_voxels(raw, truth.labels)
+        raw, truth = together(raw, truth)
+        if raw.voxel_size == truth.labels.voxel_size:
+            common_roi(raw, truth.labels, first_name="The raw data", second_name="the ground truth")
         if row.block is not None and row.use == "train":
             parsed_block(row.block)
             block_region(row.block, truth.labels)

@@ -31,6 +31,13 @@ LARGEST_SHARE = 1e6
 
 SHARE_WIDTH = 72
 
+TITLES = {
+    "Raw": "The image that the network sees",
+    "Labels": "The ground truth of this crop, read like that of the Task dock",
+    "Mask": "Where the ground truth is known: nonzero, or everywhere without a mask",
+}
+"""Of the layers of a row, each with its help text."""
+
 
 class RowForm(QWidget):
     """Edits one row: its layers or files, its share of samples, and what of it validates.
@@ -61,10 +68,9 @@ class RowForm(QWidget):
         form = QFormLayout(self._layer_form)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for title, (name, combo) in zip(
-            ("Raw", "Labels", "Mask"), self.combos.items(), strict=True
-        ):
+        for (title, tip), (name, combo) in zip(TITLES.items(), self.combos.items(), strict=True):
             form.addRow(title, combo)
+            form.labelForField(combo).setToolTip(tip)
             leave_wheel(combo)
             combo.layerChanged.connect(partial(self._on_layer, name))
         self.files_button = QPushButton("Change files…")

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from qtpy.QtCore import QObject, Signal
 
 from napari_dacapo_tasks.runs.run_folder import RunFolder
-from napari_dacapo_tasks.training.events import Finished, Request, Started, Stepped, Stopped
+from napari_dacapo_tasks.training.events import (
+    Finished,
+    Notice,
+    Request,
+    Started,
+    Stepped,
+    Stopped,
+)
 from napari_dacapo_tasks.widgets.activity import Activity
 from napari_dacapo_tasks.widgets.run_controls import State
 from napari_dacapo_tasks.widgets.run_events import Followed, Opened, RunEvent, SoFar, Work
@@ -42,6 +49,7 @@ class RunController(QObject):
         self.apart = False
         """Whether a process of its own trains it."""
         self._finished = False
+        self._noticed = ""
         self._activity = Activity(self)
         self._job = Job(self)
         self._job.yielded.connect(self._on_event)
@@ -60,7 +68,7 @@ class RunController(QObject):
             Whether it is only followed here, while a process of its own trains it.
         """
         assert self.state is State.IDLE, self.state
-        self.run, self.apart, self._finished = None, apart, False
+        self.run, self.apart, self._finished, self._noticed = None, apart, False, ""
         self._set_state(State.PREPARING)
         self._job.start(work)
 
@@ -105,9 +113,12 @@ class RunController(QObject):
                     self._set_state(State.TRAINING)
             case Stepped():
                 self._activity.step(event.iteration)
+                self._noticed = ""
             case SoFar():
                 if len(event.history.losses):
                     self._activity.step(int(event.history.losses.iterations[-1]))
+            case Notice():
+                self._noticed = event.text
             case Finished():
                 self._finished = True
             case Stopped():
@@ -115,9 +126,11 @@ class RunController(QObject):
         self.happened.emit(event)
 
     def _on_returned(self, run: RunFolder) -> None:
-        said = "Finished; everything lies in {}." if self._finished else STOPPED
+        # What was said after the last step, such as that training stops early, is not to vanish.
+        finished = f"Finished; everything lies in {run.path}. {self._noticed}".rstrip()
+        said = finished if self._finished else STOPPED
         self._end()
-        self.ended.emit(said.format(run.path))
+        self.ended.emit(said)
 
     def _on_stopped(self) -> None:
         said = NOT_BEGUN if self.run is None else STOPPED

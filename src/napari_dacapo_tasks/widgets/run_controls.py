@@ -230,7 +230,8 @@ class RunControls(QWidget):
         said = {
             State.IDLE: self._about,
             State.PREPARING: "Preparing…",
-            State.TRAINING: self._pace.describe(left) or f"{self._about}, the first step…",
+            State.TRAINING: self._pace.describe(left)
+            or f"Waiting for the {'next' if self._iteration else 'first'} step, {self._about}…",
             State.PAUSED: "Paused after the present step",
             State.STOPPING: "Stopping: a checkpoint is saved…",
         }[self._state]

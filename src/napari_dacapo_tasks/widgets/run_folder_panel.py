@@ -164,6 +164,8 @@ class RunFolderPanel(QWidget):
             total = found.run.config.trainer.iterations
             training = ", and is being trained" if found.is_training else ""
             self._say(f"Holds a run of {found.iteration or 0} of {total} iterations{training}.")
+        elif path is not None and path.exists() and not path.is_dir():
+            self._say("Is a file: choose a folder.")
         elif path is not None and path.is_dir() and any(path.iterdir()):
             self._say("Is not empty and holds no run: choose another.")
         else:

@@ -62,6 +62,7 @@ class RunView(QWidget):
         self.comparison = Comparison(self)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)  # a white line in both themes
         for title, tab in (("Curves", self.curves), ("Log", self.log), ("Runs", self.runs)):
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)

@@ -11,7 +11,6 @@ from weakref import WeakSet
 import napari
 import numpy as np
 from napari.layers import Labels, Layer
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -27,7 +26,6 @@ from qtpy.QtWidgets import (
 from napari_dacapo_tasks.errors import DataError, UserError
 from napari_dacapo_tasks.evaluation.evaluate import Evaluation
 from napari_dacapo_tasks.evaluation.objects import ObjectRow
-from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.tasks.post_processors.post_processor import Labelling
 from napari_dacapo_tasks.units import WorldUnit
 from napari_dacapo_tasks.widgets.chosen_object import ChosenObject
@@ -37,13 +35,12 @@ from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.lifetime import connect_while_alive
 from napari_dacapo_tasks.widgets.mistakes_layers import OF_OBJECT, MistakesLayers, MistakesLegend
 from napari_dacapo_tasks.widgets.objects_table import ObjectsTable
-from napari_dacapo_tasks.widgets.predict_session import PredictSession
+from napari_dacapo_tasks.widgets.predict_session import PredictSession, SessionTab
 from napari_dacapo_tasks.widgets.result_layers import Anchor
 from napari_dacapo_tasks.widgets.score_work import Scored, ScoreRequest, scored, written
 from napari_dacapo_tasks.widgets.section import Section, scrolled
-from napari_dacapo_tasks.widgets.session import Session
 from napari_dacapo_tasks.widgets.sortable_scores import SortableScores
-from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser
+from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser, TruthSection
 from napari_dacapo_tasks.widgets.view_place import look_at
 from napari_dacapo_tasks.widgets.workers import Job
 
@@ -55,24 +52,19 @@ NO_SEGMENTATION = (
 NO_TASK = "Nothing says what the labels mean: predict first, or choose a task in the Task dock."
 
 
-class ScoreTab(QWidget):
-    """Scores a segmentation against ground truth, and shows where it is wrong.
-
-    Signals
-    -------
-    failed(object)
-        An exception to show.
-    """
-
-    failed = Signal(object)
+class ScoreTab(SessionTab):
+    """Scores a segmentation against ground truth, and shows where it is wrong."""
 
     def __init__(
-        self, viewer: napari.Viewer, session: PredictSession, parent: QWidget | None = None
+        self,
+        viewer: napari.Viewer,
+        session: PredictSession,
+        truth: TruthChooser,
+        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._viewer, self._session = viewer, session
+        super().__init__(viewer, session, parent)
         self._scored: Scored | None = None
-        self.truth = TruthChooser(viewer)
+        self.truth = truth
         self.segmentation_combo = LayerCombo(viewer, (Labels,), none_text=OF_SESSION)
         self.segmentation_combo.setToolTip("What is scored, with all that was edited in it")
         self.score_button = QPushButton("Score")
@@ -104,9 +96,8 @@ class ScoreTab(QWidget):
         self.save_button.clicked.connect(self._on_save)
         self.objects.chosen.connect(self.go_to)
         self.mistakes_box.toggled.connect(self._on_mistakes_box)
-        session.predictionChanged.connect(self._on_prediction)
+        truth.changed.connect(self._on_truth)
         session.segmentationChanged.connect(self._on_segmentation)
-        self._on_prediction()
 
     @property
     def running(self) -> bool:
@@ -125,6 +116,7 @@ class ScoreTab(QWidget):
 
     def score(self) -> None:
         """Score what is chosen."""
+        self.retried.emit()
         try:
             request = self._request()
         except UserError as error:
@@ -156,10 +148,7 @@ class ScoreTab(QWidget):
 
     def _request(self) -> ScoreRequest:
         """Give what is chosen; raises UserError where that cannot be scored."""
-        task = self._task()
-        if self._session.prediction is None:
-            self.truth.setTask(task)  # the Task dock may have another one by now
-        truth = self.truth.ground_truth()
+        truth, task = self.truth.ground_truth(), self.truth.task
         if task is None:
             raise DataError(NO_TASK)
         layer = self.segmentation_combo.layer()
@@ -185,17 +174,6 @@ class ScoreTab(QWidget):
             tuple(layers),
             self.truth.labels_layer,
         )
-
-    def _task(self) -> TaskConfig | None:
-        shown = self._session.prediction
-        return Session.of(self._viewer).task if shown is None else shown.prediction.task
-
-    def _on_prediction(self) -> None:
-        shown = self._session.prediction
-        if shown is None:
-            self.truth.setTask(Session.of(self._viewer).task)
-        else:
-            self.truth.setTask(shown.prediction.task, shown.prediction.run)
 
     def _on_share(self, share: float) -> None:
         self.bar.setValue(round(100 * share))
@@ -253,6 +231,13 @@ class ScoreTab(QWidget):
             self.chosen.clear()
             self._outdate("The segmentation is another one by now: score again.")
 
+    def _on_truth(self) -> None:
+        if self._scored is not None:
+            request = self._scored.request
+            chosen = (self.truth.labels_layer, self.truth.panel.labels_config)
+            if chosen != (request.truth_layer, request.truth.config):
+                self._outdate("The ground truth is another one by now: score again.")
+
     def _on_edit(self, event: Any) -> None:
         if self._scored is not None and event.source in self._scored.request.all_layers:
             self._outdate("Labels were edited since: score again.")
@@ -281,6 +266,7 @@ class ScoreTab(QWidget):
             self, "Save scores and objects", str(folder / "evaluation.json"), "JSON (*.json)"
         )
         if path:
+            self.retried.emit()
             self._files.start(partial(written, Path(path), self._scored.evaluation))
 
     def _on_written(self, paths: tuple[Path, Path]) -> None:
@@ -327,7 +313,7 @@ class ScoreTab(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(
             scrolled(
-                Section("Ground truth", self.truth),
+                TruthSection(self.truth),
                 Section("Segmentation", segmentation),
                 self._scores,
                 self._mistakes,

@@ -15,6 +15,9 @@ MOST_ROWS_SHOWN = 8
 MOST_COLUMNS_SHOWN = 2
 """More channels may be wider than the dock, and are scrolled."""
 
+MOST_HEADING = 72
+"""Pixels: longer names of channels end in an ellipsis, so that there is room for the titles."""
+
 SMALL = 0.9
 """Size of the numbers, in parts of the usual: several columns are to fit beside each other."""
 
@@ -37,6 +40,7 @@ class ScoresTable(QTableWidget):
         font.setPointSizeF(SMALL * font.pointSizeF())
         self.setFont(font)
         self.horizontalHeader().setFont(font)
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
 
     def show_scores(self, scores: Scores, criteria: Sequence[Criterion], unit: WorldUnit) -> None:
         """Show scores in place of those before.
@@ -62,12 +66,14 @@ class ScoresTable(QTableWidget):
             for column, channel in enumerate(channels, start=1):
                 value = scores[channel].get(criterion.name, float("nan"))
                 self._set(row, column, say_score(criterion, value, unit), tip)
-        header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         scrolls = len(channels) > MOST_COLUMNS_SHOWN
-        header.setStretchLastSection(scrolls)
-        if not scrolls:
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header, modes = self.horizontalHeader(), QHeaderView.ResizeMode
+        header.setSectionResizeMode(0, modes.ResizeToContents if scrolls else modes.Stretch)
+        for column, channel in enumerate(channels, start=1):
+            header.setSectionResizeMode(column, modes.Interactive)
+            heading = min(header.sectionSizeHint(column), MOST_HEADING)
+            self.setColumnWidth(column, max(self.sizeHintForColumn(column), heading))
+            self.horizontalHeaderItem(column).setToolTip(channel)
         self._fit(scrolls=scrolls)
 
     def _set(self, row: int, column: int, text: str, tip: str) -> None:

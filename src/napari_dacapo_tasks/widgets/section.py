@@ -24,7 +24,7 @@ class Section(QWidget):
             "QToolButton, QToolButton:checked, QToolButton:hover {"
             " background: transparent; border: none; padding: 2px 0; font-weight: 600; }"
         )
-        self._content = content
+        self.content = content
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -36,7 +36,19 @@ class Section(QWidget):
     def _open(self, opened: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
         self.heading.setArrowType(arrow)
-        self._content.setVisible(opened)
+        self.content.setVisible(opened)
+
+
+def set_editable(widget: QWidget, editable: bool) -> None:
+    """Allow or forbid to change what a widget holds; its sections open and close in any case."""
+    parts = widget.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    if isinstance(widget, Section):
+        parts = [widget.content]
+    elif not widget.findChildren(Section):
+        widget.setEnabled(editable)
+        return
+    for part in parts:
+        set_editable(part, editable)
 
 
 def scrolled(*sections: Section) -> QScrollArea:

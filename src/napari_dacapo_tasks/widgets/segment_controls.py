@@ -132,10 +132,13 @@ class SegmentControls(QWidget):
         self.save_button.setEnabled(False)
         self.result_label.hide()
 
-    def show_share(self, share: object) -> None:
+    def show_share(self, share: float) -> None:
         """Show how far that is."""
-        if isinstance(share, float):
-            self.bar.setValue(round(100 * share))
+        self.bar.setValue(round(100 * share))
+
+    def forget_result(self) -> None:
+        """Take note that there is no whole segmentation any more."""
+        self._can_save = False
 
     def show_idle(self) -> None:
         """Show that nothing is being made."""

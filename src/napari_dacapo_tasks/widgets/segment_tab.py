@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, Signal
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.arrays.growing_image import DataTakenError
 from napari_dacapo_tasks.prediction.prediction import Prediction
+from napari_dacapo_tasks.segmentation.segment import Segmentation
 from napari_dacapo_tasks.tasks.post_processors.post_processor import PostProcessorParameters
 from napari_dacapo_tasks.widgets.labels_dialogs import ask_about_edits
 from napari_dacapo_tasks.widgets.large_prediction import TakenQuestion
+from napari_dacapo_tasks.widgets.lazy_image import LazyImage
 from napari_dacapo_tasks.widgets.method_chooser import MethodChooser
 from napari_dacapo_tasks.widgets.predict_session import (
     PredictSession,
+    SessionTab,
     ShownPrediction,
     ShownSegmentation,
 )
@@ -28,9 +31,11 @@ from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.segment_controls import SegmentControls
 from napari_dacapo_tasks.widgets.segment_preview import SegmentPreview
 from napari_dacapo_tasks.widgets.segment_work import (
+    Begun,
     Segmented,
     SegmentRequest,
     TaskWanted,
+    Written,
     opened,
     saved,
     segmented,
@@ -42,25 +47,18 @@ KIND = "predicted segmentation"
 EDITED_MEANWHILE = "What was edited meanwhile is kept in a layer of its own."
 
 
-class SegmentTab(QWidget):
-    """Segments the prediction of the session: a box around the view at once, all of it if wished.
-
-    Signals
-    -------
-    failed(object)
-        An exception to show.
-    """
-
-    failed = Signal(object)
+class SegmentTab(SessionTab):
+    """Segments the prediction: a box around the view at once, all of it if wished."""
 
     def __init__(
         self, viewer: napari.Viewer, session: PredictSession, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self._viewer, self._session = viewer, session
+        super().__init__(viewer, session, parent)
         self._request: SegmentRequest | None = None
         self._shown: SegmentRequest | None = None
+        self._image: LazyImage | None = None
         self._edited_since = False
+        self._remark = ""
         self.chooser = MethodChooser()
         self.controls = SegmentControls()
         self.labels = PredictedLabels(viewer, KIND, self, self._on_edit)
@@ -70,9 +68,9 @@ class SegmentTab(QWidget):
         self._lay_out()
 
         self._job = Job(self, self._on_segmented, self._on_failed_segmenting)
-        self._job.stopped.connect(self.controls.show_idle)
+        self._job.stopped.connect(self._on_stopped)
         self._files = Job(self, self._on_file, self.failed)
-        self._job.yielded.connect(self.controls.show_share)
+        self._job.yielded.connect(self._on_event)
         self.preview.made.connect(self._on_previewed)
         self.preview.cleared.connect(self._on_preview_cleared)
         self.preview.failed.connect(self.failed)
@@ -167,6 +165,7 @@ class SegmentTab(QWidget):
         return None if request is None or request.same_labels(self._shown) else request
 
     def _on_previewed(self, result: Segmented) -> None:
+        self.retried.emit()
         self.labels.hide()
         self.controls.say_preview(result)
 
@@ -194,16 +193,62 @@ class SegmentTab(QWidget):
             self._start(replace(request, out=Path(path)))
 
     def _start(self, request: SegmentRequest) -> None:
-        self._request, self._edited_since = request, False
+        self._request, self._image = request, None
+        self._edited_since, self._remark = False, ""
         self.preview.clear()
+        self.retried.emit()
         self.controls.show_busy()
         self._job.start(lambda: segmented(request))
+
+    def _on_event(self, event: float | Begun | Written) -> None:
+        match event:
+            case float():
+                self.controls.show_share(event)
+            case Begun():
+                self._on_begun(event.segmentation)
+            case Written() if self._image is not None:
+                for part in event.parts:
+                    self._image.fill(part)
+
+    def _on_begun(self, segmentation: Segmentation) -> None:
+        """Show labels on disk from the first block on."""
+        request = self._request
+        if request is None or request.shown is not self._session.prediction:
+            return
+        self.controls.forget_result()
+        self._session.set_segmentation(None)
+        self._image = LazyImage([segmentation.array.data], 1)
+        self._show(request, segmentation, grows=True)
+
+    def _show(
+        self, request: SegmentRequest, segmentation: Segmentation, *, grows: bool = False
+    ) -> None:
+        if self._edited_since and self.labels.edited:
+            self.labels.keep_edited()
+            self._remark = EDITED_MEANWHILE
+        self.preview.clear()
+        name = request.shown.prediction.name or "prediction"
+        self.labels.show(request.shown, segmentation, name, self._image, grows=grows)
+        self._shown = request
+
+    def _on_stopped(self) -> None:
+        self.controls.show_idle()
+        request = self._request
+        if request is not None and request.shown is self._session.prediction and request.out:
+            some = self._image is not None
+            begun = "the layers keep what there is" if some else "nothing is written yet"
+            self.controls.say(
+                f"Stopped: {begun}. What was found lies in {request.out}: segment to there again "
+                "to resume."
+            )
+        self._change()  # the preview made way for it
 
     def _on_failed_segmenting(self, error: BaseException) -> None:
         self.controls.show_idle()
         request = self._request
         if not isinstance(error, DataTakenError) or request is None:
             self.failed.emit(error)
+            self._change()
             return
         question = TakenQuestion(error, self)
         question.setWindowTitle("Segmentation")
@@ -224,20 +269,11 @@ class SegmentTab(QWidget):
         self.controls.show_idle()
         if request.shown is not self._session.prediction:
             return
-        remark = ""
-        if self._edited_since and self.labels.edited:
-            self.labels.keep_edited()
-            remark = EDITED_MEANWHILE
-        self.preview.clear()
-        self.labels.show(
-            request.shown,
-            result.segmentation,
-            request.shown.prediction.name or "prediction",
-            result.levels,
-        )
-        self._shown = request
-        self.controls.say_result(result, remark)
         segmentation = result.segmentation
+        if self._image is not None:
+            self._image.set_levels(result.levels)
+        self._show(request, segmentation)
+        self.controls.say_result(result, self._remark)
         self._session.set_segmentation(
             ShownSegmentation(
                 request.shown,
@@ -262,6 +298,7 @@ class SegmentTab(QWidget):
 
     def open(self, path: Path, run: Path | None = None) -> None:
         """Take a prediction on disk in place of the one in the viewer."""
+        self.retried.emit()
         self._files.start(partial(opened, path, run))
 
     def _on_save(self) -> None:
@@ -272,6 +309,7 @@ class SegmentTab(QWidget):
         path, _ = QFileDialog.getSaveFileName(self, "Save the labels as OME-Zarr", str(proposed))
         if path:
             values = [layer.data for layer in layers]
+            self.retried.emit()
             self._files.start(partial(saved, Path(path), segmentation.array, values))
 
     def _on_file(self, found: Prediction | TaskWanted | Path) -> None:

@@ -15,20 +15,29 @@ from numpy.typing import NDArray
 
 from napari_dacapo_tasks.arrays import Array, NumpyArray
 from napari_dacapo_tasks.arrays.array import CHANNEL, Sliceable
-from napari_dacapo_tasks.arrays.growing_image import Exists
+from napari_dacapo_tasks.arrays.growing_image import Exists, GrowingImage
 from napari_dacapo_tasks.arrays.ome_zarr import write_ome_zarr
 from napari_dacapo_tasks.arrays.open import open_array
 from napari_dacapo_tasks.errors import DataError
 from napari_dacapo_tasks.prediction.prediction import Prediction
-from napari_dacapo_tasks.segmentation.segment import Segmentation, segment
+from napari_dacapo_tasks.segmentation.segment import (
+    Segmentation,
+    built_task,
+    method_of,
+    segment,
+)
 from napari_dacapo_tasks.tasks.post_processors.post_processor import (
     Labelling,
     PostProcessorParameters,
 )
+from napari_dacapo_tasks.widgets.lazy_image import Bounds, bounds_of
 from napari_dacapo_tasks.widgets.predict_session import ShownPrediction
 from napari_dacapo_tasks.widgets.predict_work import levels_of
 
 NAME = "segmentation"
+
+LOOK_SECONDS = 0.5
+"""From one look at which blocks are written to the next."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,27 @@ class Segmented:
     levels: tuple[Sliceable, ...] = ()
 
 
-def segmented(request: SegmentRequest) -> Generator[float, None, Segmented]:
+@dataclass(frozen=True)
+class Begun:
+    """Labels on disk of which some are written; the others are 0 until they are.
+
+    Where ids go across blocks, none is written before all are found.
+    """
+
+    segmentation: Segmentation
+
+
+@dataclass(frozen=True)
+class Written:
+    """Parts of labels on disk, in voxels, that are written now."""
+
+    parts: tuple[Bounds, ...]
+
+
+Work = Generator[float | Begun | Written, None, Segmentation]
+
+
+def segmented(request: SegmentRequest) -> Generator[float | Begun | Written, None, Segmented]:
     """Segment, and count the objects of what is in memory."""
     begun = perf_counter()
     prediction = request.shown.prediction
@@ -111,18 +140,47 @@ def segmented(request: SegmentRequest) -> Generator[float, None, Segmented]:
     return Segmented(request, segmentation, objects, seconds, levels_of(segmentation.array))
 
 
-def _steps(request: SegmentRequest, prediction: Prediction) -> Generator[float, None, Segmentation]:
+def _steps(request: SegmentRequest, prediction: Prediction) -> Work:
     if request.out is None:
         return segment(prediction, request.method, request.parameters, request.roi)
+    return _into_folder(request, prediction, request.out)
+
+
+def _into_folder(request: SegmentRequest, prediction: Prediction, out: Path) -> Work:
+    """Segment block by block, and tell now and then which blocks are written."""
     from napari_dacapo_tasks.segmentation.blocks import segment_blockwise
 
-    return segment_blockwise(
-        prediction,
-        request.out,
-        request.method,
-        request.parameters,
-        exists=request.exists,
+    told: set[tuple[int, ...]] = set()
+    looked = 0.0
+    steps = segment_blockwise(
+        prediction, out, request.method, request.parameters, exists=request.exists
     )
+    with closing(steps):
+        while True:
+            try:
+                yield next(steps)
+            except StopIteration as stop:
+                segmentation: Segmentation = stop.value
+                break
+            if perf_counter() - looked > LOOK_SECONDS:
+                yield from _fresh(request, out, told)
+                looked = perf_counter()
+    yield from _fresh(request, out, told)
+    return segmentation
+
+
+def _fresh(
+    request: SegmentRequest, out: Path, told: set[tuple[int, ...]]
+) -> Generator[Begun | Written, None, None]:
+    """Tell which blocks are written that have not been told of yet."""
+    image, task = GrowingImage.open(out), request.shown.prediction.task
+    fresh = sorted(image.done - told)
+    if fresh and not told:
+        method = method_of(built_task(request.shown.prediction), request.method)
+        yield Begun(Segmentation(image.array, method, request.parameters, task))
+    if fresh:
+        yield Written(tuple(bounds_of(image.array, image.block(index)) for index in fresh))
+    told.update(fresh)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 import napari
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -26,13 +26,17 @@ from napari_dacapo_tasks.evaluation.sweep import SweepResult, SweepRow, SweepSte
 from napari_dacapo_tasks.tasks.task import Method
 from napari_dacapo_tasks.widgets.activity import Activity
 from napari_dacapo_tasks.widgets.elided_combo import ElidedCombo
-from napari_dacapo_tasks.widgets.predict_session import PredictSession, ShownPrediction
+from napari_dacapo_tasks.widgets.predict_session import (
+    PredictSession,
+    SessionTab,
+    ShownPrediction,
+)
 from napari_dacapo_tasks.widgets.section import Section, scrolled
 from napari_dacapo_tasks.widgets.sweep_files import SweepFiles
 from napari_dacapo_tasks.widgets.sweep_ranges import SweepRangesEditor
 from napari_dacapo_tasks.widgets.sweep_scores import SweepScores
 from napari_dacapo_tasks.widgets.sweep_work import Swept, swept
-from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser
+from napari_dacapo_tasks.widgets.truth_chooser import TruthChooser, TruthSection
 from napari_dacapo_tasks.widgets.workers import Job
 
 SHOW_MILLISECONDS = 200
@@ -46,22 +50,17 @@ NO_METHODS = "Predictions of this task are not segmented, so there is nothing to
 PER_CENT = 100
 
 
-class SweepTab(QWidget):
-    """Segments and scores with all values of a method's parameters, and shows which are best.
-
-    Signals
-    -------
-    failed(object)
-        An exception to show.
-    """
-
-    failed = Signal(object)
+class SweepTab(SessionTab):
+    """Segments and scores with all values of a method's parameters, and shows which are best."""
 
     def __init__(
-        self, viewer: napari.Viewer, session: PredictSession, parent: QWidget | None = None
+        self,
+        viewer: napari.Viewer,
+        session: PredictSession,
+        truth: TruthChooser,
+        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._session = session
+        super().__init__(viewer, session, parent)
         self._methods: list[Method] = []
         self._wished = False
         self._begun = SweepResult("", (), (), (), "", "")
@@ -69,7 +68,7 @@ class SweepTab(QWidget):
         self._run: Path | None = None
         self.subject = QLabel()
         self.subject.setWordWrap(True)
-        self.truth = TruthChooser(viewer)
+        self.truth = truth
         self.method_combo = ElidedCombo()
         self.ranges = SweepRangesEditor()
         self.sweep_button = QPushButton("Sweep")
@@ -101,6 +100,7 @@ class SweepTab(QWidget):
         shown, ranges = self._session.prediction, self.ranges.ranges()
         if shown is None or ranges is None:
             return
+        self.retried.emit()
         prediction, index = shown.prediction, self.method_combo.currentIndex()
         try:
             truth = self.truth.ground_truth()
@@ -141,8 +141,6 @@ class SweepTab(QWidget):
         before = self.method_combo.currentText()
         self._methods = [] if shown is None else _methods_of(shown)
         titles = [method.title for method in self._methods]
-        if shown is not None:
-            self.truth.setTask(shown.prediction.task, shown.prediction.run)
         self.files.setRun(None if shown is None else shown.prediction.run)
         self.method_combo.clear()
         self.method_combo.addItems(titles)
@@ -275,9 +273,7 @@ class SweepTab(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(
-            scrolled(
-                Section("Ground truth", self.truth), Section("Values to try", values), self._found
-            )
+            scrolled(TruthSection(self.truth), Section("Values to try", values), self._found)
         )
 
     def _connect(self) -> None:

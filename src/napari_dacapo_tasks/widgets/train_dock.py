@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.run_list import RunState
@@ -39,6 +38,7 @@ from napari_dacapo_tasks.widgets.run_events import (
 from napari_dacapo_tasks.widgets.run_view import RunView
 from napari_dacapo_tasks.widgets.seen_snapshot import SeenSnapshot
 from napari_dacapo_tasks.widgets.settings import SettingsFile
+from napari_dacapo_tasks.widgets.shared_room import SharedRoom
 from napari_dacapo_tasks.widgets.snapshot_layers import SnapshotLayers
 from napari_dacapo_tasks.widgets.train_forms import TrainForms
 from napari_dacapo_tasks.widgets.train_work import follow_run, go_on, make_and_train
@@ -58,6 +58,7 @@ class TrainDock(QWidget):
         self._anchor: Anchor | None = None
         self._starts_when_found = False
         self._not_to_follow: Path | None = None
+        self._refused: tuple[str, Path | None] = "", None
 
         self.settings = SettingsFile.of_user()
         self.forms = TrainForms(self._viewer)
@@ -66,6 +67,7 @@ class TrainDock(QWidget):
         self.view = RunView(self._viewer, self.settings)
         self.notice, self.controls = self.view.notice, self.view.controls
         self.plot, self.log, self.runs = self.view.curves, self.view.log, self.view.runs
+        self._room = SharedRoom(self.forms, self.view)
         self.snapshots = SnapshotLayers(self._viewer, self)
         self.controller = RunController(self)
         self._end_on_close = EndOnClose(self, self._end_all)
@@ -101,6 +103,7 @@ class TrainDock(QWidget):
             work = self._work()
         except Exception as error:  # every failure is shown here
             self.notice.show_error(error)
+            self._refused = self.notice.text, self.folder.path()
             return
         self._begin(work, self.view.apart)
 
@@ -172,7 +175,7 @@ class TrainDock(QWidget):
         self.settings.add_recent(run.path)
         if self.controller.apart:
             self.settings.change(followed=str(run.path))
-        self.view.show_present(run.path)
+        self._show_present(run.path)
 
     def _on_ended(self, said: str) -> None:
         self.notice.show_info(said)
@@ -190,8 +193,15 @@ class TrainDock(QWidget):
 
     # What is chosen
 
+    def _on_change(self, _value: object = None) -> None:
+        """Say no more why a run could not be started: something is another now."""
+        if self.notice.text == self._refused[0]:
+            self.notice.clear()
+
     def _on_folder(self) -> None:
         self._update()
+        if self.folder.path() != self._refused[1]:
+            self._on_change()
         if self.folder.busy or self.state is not State.IDLE:
             return
         self._found = self.folder.found
@@ -213,17 +223,22 @@ class TrainDock(QWidget):
         self.forms.show_found(found)
         self.plot.set_present(found.history)
         self.log.set_lines(found.log)
-        self.view.show_present(found.run.path)
+        self._show_present(found.run.path)
         self.controls.showRun(found.iteration or 0, found.run.config.trainer.iterations)
 
     def _show_new(self) -> None:
-        if not self.notice.is_error:  # such as that the folder was deleted
-            self.notice.clear()
+        present = self.view.present
+        if not self.notice.is_error and present is not None and present.exists():
+            self.notice.clear()  # but not that the folder was deleted
         self.forms.show_new()
         self.plot.set_present(RunHistory())
         self.log.clear()
-        self.view.show_present(None)
+        self._show_present(None)
         self.controls.showRun(0, 0)
+
+    def _show_present(self, path: Path | None) -> None:
+        self.view.show_present(path)
+        self._room.setWatched(path is not None)
 
     def _on_iterations(self, iterations: int) -> None:
         if self._found is not None:
@@ -242,6 +257,15 @@ class TrainDock(QWidget):
         """Open a run and start it, or follow it where it is being trained."""
         self._starts_when_found = self.state is State.IDLE
         self._open(path)
+
+    def _on_runs_managed(self) -> None:
+        """Show no longer a run that was deleted."""
+        if (
+            self.state is State.IDLE
+            and self._found is not None
+            and not self._found.run.path.exists()
+        ):
+            self.folder.look()
 
     def _on_runs(self) -> None:
         """Find again what was left in a process of its own when napari was closed."""
@@ -277,7 +301,10 @@ class TrainDock(QWidget):
     def _update(self) -> None:
         """Let only that be changed which would have an effect."""
         self.forms.setIdle(self.state is State.IDLE)
-        self.controls.setReady(not self.folder.busy, goes_on=self._found is not None)
+        self.controls.setReady(not self.folder.busy, goes_on=self._has_steps())
+
+    def _has_steps(self) -> bool:
+        return self._found is not None and bool(self._found.iteration)
 
     def _end_all(self) -> None:
         self.forms.end()
@@ -285,17 +312,18 @@ class TrainDock(QWidget):
         self.controller.end()
 
     def _lay_out(self) -> None:
-        parts = QSplitter(Qt.Orientation.Vertical)
-        parts.setChildrenCollapsible(False)
-        for index, part in enumerate((self.forms, self.view)):
-            parts.addWidget(part)
-            parts.setStretchFactor(index, 1 - index)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(parts)
+        layout.addWidget(self._room)
 
     def _connect(self) -> None:
         self.forms.failed.connect(self.notice.show_error)
+        for changed in (
+            self.data.changed,
+            self.architecture.valueChanged,
+            self.trainer.valueChanged,
+        ):
+            changed.connect(self._on_change)
         self.forms.trainerChanged.connect(self._on_trainer)
         self.forms.iterationsChanged.connect(self._on_iterations)
         self.folder.looked.connect(self._on_folder)
@@ -303,6 +331,7 @@ class TrainDock(QWidget):
         self.view.continues.connect(self._go_on)
         self.view.homeChosen.connect(self._on_home)
         self.runs.looked.connect(self._on_runs)
+        self.view.actions.changed.connect(self._on_runs_managed)
         self.controls.start.connect(self.start)
         self.controls.pause.connect(self.controller.pause)
         self.controls.resume.connect(self.controller.resume)

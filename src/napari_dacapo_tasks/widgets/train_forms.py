@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import napari
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
@@ -61,14 +61,13 @@ class TrainForms(QWidget):
         column.addWidget(self.batches)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(
-            scrolled(
-                Section("Data", self.data),
-                Section("Network", self.architecture),
-                Section("Training", training),
-                Section("Run folder", self.folder),
-            )
+        self._scroll = scrolled(
+            Section("Data", self.data),
+            Section("Network", self.architecture),
+            Section("Training", training),
+            Section("Run folder", self.folder),
         )
+        layout.addWidget(self._scroll)
         self.data.changed.connect(self._on_data)
         self.architecture.valueChanged.connect(self.trainer.setArchitecture)
         self.trainer.valueChanged.connect(self._on_trainer)
@@ -76,6 +75,10 @@ class TrainForms(QWidget):
         self.trainer.device.valueChanged.connect(self._on_device)
         self.folder.failed.connect(self.failed)
         self._on_data()
+
+    def sizeHint(self) -> QSize:
+        """Ask for the height at which nothing needs to be scrolled."""
+        return QSize(super().sizeHint().width(), self._scroll.widget().sizeHint().height())
 
     # What a run is made of
 
@@ -153,8 +156,9 @@ class TrainForms(QWidget):
 
     def show_new(self) -> None:
         """Show what a new run would have, as it was before."""
-        self._found = None
-        architecture, trainer = self._for_new_runs
+        before, self._found = self._found, None
+        # Where no run was shown, what is entered is that of a new run already.
+        architecture, trainer = self._for_new_runs if before is not None else (None, None)
         self.data.setRun(None)
         if architecture is not None:
             self.architecture.setValue(architecture)
@@ -169,7 +173,7 @@ class TrainForms(QWidget):
         trained = self._found is not None and self._found.iteration is not None
         self.data.setEditable(idle and new)
         self.architecture.setEditable(idle and not trained)
-        self.trainer.setEnabled(idle)
+        self.trainer.setEditable(idle)
         self.batches.setReady(idle and new)
         self.folder.setEnabled(idle)
 

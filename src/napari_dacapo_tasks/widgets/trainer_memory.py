@@ -31,7 +31,7 @@ def _estimated(
 
 
 class MemoryLine(QLabel):
-    """Says "about 3.2 GB of 24 GB free on cuda:0"; red where that is too much."""
+    """Says "Needs about 3.2 GB of 24 GB free on cuda:0"; red where that is too much."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,7 +87,7 @@ class MemoryLine(QLabel):
             self.hide()
             return
         needed = self._bytes / GIGABYTE
-        said, too_much = f"About {_rounded(needed)} GB", False
+        said, too_much = f"Needs about {_rounded(needed)} GB", False
         if self._device is not None:
             free = self._device.free_memory / GIGABYTE
             said += f" of {_rounded(free)} GB free on {self._device.name}"

@@ -22,7 +22,7 @@ from napari_dacapo_tasks.tasks.evaluators.evaluator import Criterion
 from napari_dacapo_tasks.widgets.device_combo import DeviceCombo
 from napari_dacapo_tasks.widgets.form import ConfigForm
 from napari_dacapo_tasks.widgets.refusals import first_refusal
-from napari_dacapo_tasks.widgets.section import Section
+from napari_dacapo_tasks.widgets.section import Section, set_editable
 from napari_dacapo_tasks.widgets.trainer_fields import AugmentationForm, CriterionEditor
 from napari_dacapo_tasks.widgets.trainer_memory import MemoryLine
 
@@ -104,6 +104,10 @@ class TrainerPanel(QWidget):
         self.device.setValue(trainer.device)
         self._setting = False
         self._tell()
+
+    def setEditable(self, editable: bool) -> None:
+        """Allow or forbid to change anything; looking is always possible."""
+        set_editable(self, editable)
 
     def setTask(self, task: TaskConfig | None) -> None:
         """Take note of the task, whose scores there are to choose from; None for none."""

@@ -16,13 +16,16 @@ from napari_dacapo_tasks.tasks import TaskConfig
 from napari_dacapo_tasks.widgets.ground_truth_panel import GroundTruthPanel
 from napari_dacapo_tasks.widgets.layers import array_of
 from napari_dacapo_tasks.widgets.lifetime import connect_while_alive
+from napari_dacapo_tasks.widgets.predict_session import PredictSession
+from napari_dacapo_tasks.widgets.section import Section
 from napari_dacapo_tasks.widgets.session import Session
 
 
 class TruthChooser(QWidget):
     """Chooses labels and mask, and the label ids of each channel of a task.
 
-    It begins with what the Task dock has, and follows that until another choice is made here.
+    The task is that of the prediction, or that of the Task dock where there is none. The choice
+    begins with what the Task dock has, and follows that until another one is made here.
 
     Signals
     -------
@@ -32,49 +35,33 @@ class TruthChooser(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: napari.Viewer, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, session: PredictSession, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._session = Session.of(viewer)
-        self._task: TaskConfig | None = None
+        self._docks, self._session = Session.of(viewer), session
+        self._learned: list[LabelsConfig] = []
+        self._entered: LabelsConfig | None = None
+        self._shown: tuple[LabelsConfig, bool] | None = None
+        self._showing = False
         self._follows = True
-        self._following = False
-        self.panel = GroundTruthPanel(viewer, self._session.labels_config)
+        self.panel = GroundTruthPanel(viewer, self._docks.labels_config)
         self.panel.setChosenChannels(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
-        self._follow()
+        self._on_prediction()
+        self._on_docks()
         self.panel.layersChanged.connect(self._on_layers)
-        self.panel.channelsChanged.connect(lambda _: self.changed.emit())
-        connect_while_alive(self, self._session.changed, self._follow)
+        self.panel.channelsChanged.connect(self._on_channels)
+        session.predictionChanged.connect(self._on_prediction)
+        connect_while_alive(self, self._docks.changed, self._on_docks)
 
-    def setTask(self, task: TaskConfig | None, run: Path | None = None) -> None:
-        """Ask for the channels of a task.
-
-        Parameters
-        ----------
-        task
-            What the segmentation is of; None leaves everything as it is.
-        run
-            Folder of the run that learned it: it knows the label ids of its channels.
-        """
-        if task is None:
-            return
-        chosen = task.has_channels()
-        known = [self._session.labels_config, *_of_run(run)]
-        if self._task is not None and self.panel.labels_config is not None:
-            known.append(self.panel.labels_config)  # what was entered here counts most
-        self._task = task
-        names = task.ground_truth_channels
-        found = [one for one in known if not chosen or one.channel_names == names]
-        config = found[-1] if found else LabelsConfig()
-        if chosen and not found:
-            channels = tuple(Channel(name=name) for name in names)
-            config = known[-1].model_copy(update={"channels": channels})
-        self.panel.channels.setValue(config)
-        self.panel.setChosenChannels(chosen)
-        for button in (self.panel.channels.add_button, self.panel.channels.remove_button):
-            button.hide()  # the channels are those of the task
+    @property
+    def task(self) -> TaskConfig | None:
+        """Says what the labels mean; None where nothing does."""
+        shown = self._session.prediction
+        return self._docks.task if shown is None else shown.prediction.task
 
     @property
     def labels_layer(self) -> Layer | None:
@@ -100,9 +87,10 @@ class TruthChooser(QWidget):
         return GroundTruth(array_of(layer), config, None if mask is None else array_of(mask))
 
     def _require_channels(self, config: LabelsConfig) -> None:
-        if self._task is None or not self._task.has_channels():
+        task = self.task
+        if task is None or not task.has_channels():
             return
-        names = self._task.ground_truth_channels
+        names = task.ground_truth_channels
         if config.channel_names != names:
             raise ConfigError(
                 f"The ground truth has the channels {', '.join(config.channel_names)}, but the "
@@ -112,18 +100,78 @@ class TruthChooser(QWidget):
         if len(names) > 1 and fresh:
             raise ConfigError(f"Give the label ids of {', '.join(fresh)} in the table of channels.")
 
-    def _follow(self, _value: Any = None) -> None:
-        """Choose the layers of the Task dock."""
-        if not self._follows or self._session.labels_layer is None:
+    def _on_prediction(self) -> None:
+        """Take note of the label ids that the run of the prediction has learned."""
+        shown = self._session.prediction
+        self._learned = [] if shown is None else _of_run(shown.prediction.run)
+        self._show_channels()
+
+    def _on_docks(self) -> None:
+        """Choose what the Task dock has, as long as that is what has been chosen until now."""
+        docks = self._docks
+        if docks.labels_layer is not None and self._follows:
+            self._showing = True
+            self.panel.labels_combo.set_layer(docks.labels_layer)
+            self.panel.mask_combo.set_layer(docks.mask_layer)
+            self._showing = False
+        self._follows = self._follows or self._agrees()
+        self._show_channels()
+
+    def _agrees(self) -> bool:
+        """Say whether the layers are those of the Task dock."""
+        chosen = (self.panel.labels_layer, self.panel.mask_layer)
+        return chosen in ((None, None), (self._docks.labels_layer, self._docks.mask_layer))
+
+    def _show_channels(self) -> None:
+        """Ask for the channels of the task, with the label ids that are known best."""
+        task = self.task
+        if task is None:
             return
-        self._following = True
-        self.panel.labels_combo.set_layer(self._session.labels_layer)
-        self.panel.mask_combo.set_layer(self._session.mask_layer)
-        self._following = False
+        chosen, names = task.has_channels(), task.ground_truth_channels
+        known = [self._docks.labels_config, *self._learned]
+        if self._entered is not None:
+            known.append(self._entered)  # what was entered here counts most
+        found = [one for one in known if not chosen or one.channel_names == names]
+        config = found[-1] if found else LabelsConfig()
+        if chosen and not found:
+            channels = tuple(Channel(name=name) for name in names)
+            config = known[-1].model_copy(update={"channels": channels})
+        if (config, chosen) == self._shown:
+            return  # and what is being typed stays
+        self._shown = (config, chosen)
+        self._showing = True
+        self.panel.channels.setValue(config)
+        self.panel.setChosenChannels(chosen)
+        for button in (self.panel.channels.add_button, self.panel.channels.remove_button):
+            button.hide()  # the channels are those of the task
+        self._showing = False
+        self.changed.emit()
 
     def _on_layers(self) -> None:
-        self._follows &= self._following
+        if not self._showing:
+            self._follows = self._agrees()
         self.changed.emit()
+
+    def _on_channels(self, config: LabelsConfig | None) -> None:
+        if not self._showing:
+            if config is not None:
+                self._entered = config
+            self.changed.emit()
+
+
+class TruthSection(Section):
+    """The ground truth in each of the tabs that need it: there is one choice, in all of them."""
+
+    def __init__(self, truth: TruthChooser, parent: QWidget | None = None) -> None:
+        super().__init__("Ground truth", truth, parent=parent)
+        self._truth = truth
+
+    def showEvent(self, event: Any) -> None:
+        """Fetch the choice from the tab that showed it before."""
+        super().showEvent(event)
+        if self._truth.parentWidget() is not self:
+            self.layout().addWidget(self._truth)
+            self._truth.setVisible(self.heading.isChecked())
 
 
 def _of_run(run: Path | None) -> list[LabelsConfig]:

@@ -29,6 +29,8 @@ def look_at(viewer: napari.Viewer, place: LayerGeometry, voxel: Sequence[float])
     voxel
         Per spatial axis; parts of a voxel are fine.
     """
+    if viewer.dims.ndim < len(voxel):
+        return  # the layers are gone
     units = _viewer_units(viewer, place.units)
     scale, begin = np.asarray(place.scale) * units, np.asarray(place.translate) * units
     world = begin + scale * np.asarray(voxel, float)
@@ -44,7 +46,10 @@ def look_at(viewer: napari.Viewer, place: LayerGeometry, voxel: Sequence[float])
 
 
 def looked_at(viewer: napari.Viewer, place: LayerGeometry) -> NDArray[np.float64]:
-    """Give the voxel, and parts of it, that the viewer looks at: the reverse of `look_at`."""
+    """Give the voxel, and parts of it, that the viewer looks at: the reverse of `look_at`.
+
+    It is NaN where the viewer has fewer axes, as it has without layers.
+    """
     world = _middle(viewer, place.units)
     voxel: NDArray[np.float64] = world - np.asarray(place.translate)
     return voxel / np.asarray(place.scale)
@@ -74,6 +79,8 @@ def box_at(array: Array, voxel: Iterable[float], size: int) -> Roi:
 
 def _middle(viewer: napari.Viewer, units: Sequence[str]) -> NDArray[np.float64]:
     """Give the point that the viewer looks at on its last axes, in such units."""
+    if viewer.dims.ndim < len(units):
+        return np.full(len(units), np.nan)
     point = np.asarray(viewer.dims.point, float)
     displayed = list(viewer.dims.displayed)
     point[displayed] = np.asarray(viewer.scene.camera.center)[-len(displayed) :]
@@ -86,9 +93,11 @@ def _viewer_units(viewer: napari.Viewer, units: Sequence[str]) -> NDArray[np.flo
 
     The viewer counts in the coarsest or finest unit of its layers, not in that of each.
     """
-    of_viewer: Any = viewer.dims.units[-len(units) :]
+    of_viewer: Any = viewer.dims.units
+    if of_viewer is None:  # without layers
+        return np.ones(len(units))
     factors = []
-    for own, shown in zip(units, of_viewer, strict=True):
+    for own, shown in zip(units, of_viewer[-len(units) :], strict=True):
         one, other = _nanometres(own), _nanometres(str(shown))
         factors.append(one / other if one and other else 1.0)
     return np.asarray(factors)

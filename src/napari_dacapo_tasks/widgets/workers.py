@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
@@ -16,7 +16,11 @@ from qtpy.QtCore import QObject, QThreadPool, Signal
 Start = Callable[[], Generator[Any, Any, Any]]
 
 PAUSE_INTERVAL = 0.02
-"""Seconds between two looks of a paused worker at whether it may go on."""
+"""Seconds between two looks of a worker that waits at whether it may go on."""
+
+MOST_UNHEARD = 200
+"""What a worker may have said that the window has not heard yet; then it waits. Steps that come
+faster than they can be shown would pile up without end, and the window with them stand still."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class _Worker(GeneratorWorker):
 
     superqt's own swallows every RuntimeError (such as torch's out-of-memory), leaves the generator
     to be closed by whichever thread collects it, forgets a resume that comes before the pause has
-    begun, and exchanges Python's warning filters, which all threads share.
+    begun, lets what was said pile up, and exchanges Python's warning filters, which all threads
+    share.
     """
 
     def __init__(self, *args: Any, start: int, **kwargs: Any) -> None:
@@ -48,6 +53,11 @@ class _Worker(GeneratorWorker):
         self.begun = False
         self.ended = Event()
         self._requests: deque[object] = deque()
+        self._unsaid = Semaphore(MOST_UNHEARD)
+
+    def heard(self) -> None:
+        """Let one more step be told, since the window has heard of one."""
+        self._unsaid.release()
 
     def send(self, value: object) -> None:
         """Hand over a request; one is taken with each step."""
@@ -81,6 +91,8 @@ class _Worker(GeneratorWorker):
             while not self.abort_requested:
                 if self.held:
                     time.sleep(PAUSE_INTERVAL)
+                    continue
+                if not self._unsaid.acquire(timeout=PAUSE_INTERVAL):
                     continue
                 self._say("yielded", self._gen.send(request))
                 request = self._requests.popleft() if self._requests else None
@@ -184,7 +196,9 @@ class Job(QObject):
     def _on_message(self, message: _Message) -> None:
         if message.start != self._starts or self._worker is None:
             return
-        if message.kind != "yielded":
+        if message.kind == "yielded":
+            self._worker.heard()
+        else:
             # Before the owner hears of it: it may start anew from its answer.
             self._worker.finished.disconnect(self._on_finished)
             self._release()
