@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
+# Networks are tiny: several threads for one take longer than one, many times so on a busy machine.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from napari_dacapo_tasks.architectures import CNNectomeUNet
 from napari_dacapo_tasks.arrays import Array, Channel, GroundTruth, LabelsConfig
@@ -15,6 +21,12 @@ from napari_dacapo_tasks.runs.create import Row, create_run
 from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.runs.trainer_config import TrainerConfig
 from napari_dacapo_tasks.tasks import DistanceTaskConfig
+
+# No example fails for being slow: that says more of the machine than of the code.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 EDGE = 40
 VOXEL = (8, 8, 8)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from copy import copy
 from pathlib import Path
 
+from napari_dacapo_tasks.runs.run_folder import RunFolder
 from napari_dacapo_tasks.training.events import Stepped
 from napari_dacapo_tasks.training.loop import train
 
@@ -23,6 +25,13 @@ def up_to(run, iteration):
     trainer = copy(training.gi_frame.f_locals["trainer"])
     training.close()
     return trainer
+
+
+def up_to_and_wait(path: Path, iteration: int) -> None:
+    """Train up to an iteration, and stand there until somebody kills this process."""
+    for event in train(RunFolder.open(path)):
+        if isinstance(event, Stepped) and event.iteration == iteration:
+            threading.Event().wait()
 
 
 def changed(run, **trainer):
