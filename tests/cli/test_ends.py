@@ -46,7 +46,9 @@ class TestSignals:
     def test_a_late_one_takes_no_sentence(self):
         """Python ends, after all is said: a traceback out of that would be told to nobody."""
         code = (
-            "import atexit, os, sys\n"
+            "import atexit, os, signal, sys\n"
+            # which shells switch off for what they start in the background
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from napari_dacapo_tasks.cli import main\n"
             f"atexit.register(os.kill, os.getpid(), {int(signal.SIGINT)})\n"
             "sys.argv = ['', '--version']\n"

@@ -503,7 +503,11 @@ def test_exact_slices_validate(person: Person) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("last ones", "is no block"), ("50:60,:,:", "is empty"), ("0:20,:", "2 ranges")],
+    [
+        ("last ones", "is no block"),
+        ("50:60,:,:", "is empty"),
+        ("0:20,:", "as many ranges as the ground truth has axes, 3"),
+    ],
 )
 def test_a_block_that_is_none_is_refused(person: Person, text: str, said: str) -> None:
     enter_block(person, text)

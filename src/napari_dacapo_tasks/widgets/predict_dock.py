@@ -37,6 +37,7 @@ class PredictDock(QWidget):
         self.sweep = SweepTab(self._viewer, self.session, truth)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)  # a white line in both themes
         self._end_on_close = EndOnClose(self, self._end_all)
         self._lay_out()
         self._connect()
