@@ -48,6 +48,7 @@ bench: environment window ## Measure beside DaCapo (CONTRIBUTING.md says how).
 	$(BIN)/python benchmarks/large_volume.py --write
 	$(SCREEN) $(BIN)/python benchmarks/live_preview.py --write
 	$(SCREEN) $(BIN)/python benchmarks/heartbeat.py --write
+	$(SCREEN) $(BIN)/python benchmarks/training_heartbeat.py --write
 
 docs: environment window ## Write the table of parameters, and draw the pictures from the running program.
 	$(BIN)/python docs/make_reference.py
